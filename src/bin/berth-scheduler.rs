@@ -1,0 +1,2 @@
+//! The `berth-scheduler` command.
+fn main() {}

@@ -1,0 +1,4 @@
+//! The `berth` command.
+fn main() -> std::process::ExitCode {
+    berth::cli::main()
+}

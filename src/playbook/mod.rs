@@ -1,0 +1,3 @@
+//! The playbook engine.
+
+pub mod modules;
