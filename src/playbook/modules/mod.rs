@@ -76,7 +76,6 @@ pub enum Act {
 pub struct Args(pub Map<String, Value>);
 
 /// What a module may know besides its arguments.
-#[derive(Debug)]
 pub struct Scope<'a> {
     /// The host's variables as the task sees them.
     pub vars: &'a Map<String, Value>,
