@@ -1,1 +1,55 @@
-//! (to come)
+//! What every verb needs, made once at start and shared.
+
+use std::{ops::Deref, sync::Arc};
+
+use tokio::sync::Notify;
+
+use crate::{
+    clock::Clock,
+    config::Config,
+    db::{Db, Tx},
+    seal::Sealer,
+};
+
+/// Settings, database, clock, keys. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Ctx(Arc<Parts>);
+
+/// What a [`Ctx`] holds.
+#[derive(Debug)]
+pub struct Parts {
+    /// The settings.
+    pub config: Config,
+    /// The database.
+    pub db: Db,
+    /// The clock.
+    pub clock: Clock,
+    /// Seals and opens secrets at rest.
+    pub sealer: Sealer,
+    /// Nudges this process's job runner.
+    pub wake: Notify,
+    /// Nudges this process's event streams.
+    pub news: Notify,
+}
+
+impl Ctx {
+    /// Puts the parts together.
+    pub fn new(config: Config, db: Db, clock: Clock, sealer: Sealer) -> Self {
+        Self(Arc::new(Parts { config, db, clock, sealer, wake: Notify::new(), news: Notify::new() }))
+    }
+
+    /// Commits, then nudges whoever waits for jobs or events.
+    pub async fn commit(&self, tx: Tx) -> sqlx::Result<()> {
+        tx.commit().await?;
+        self.wake.notify_one();
+        self.news.notify_waiters();
+        Ok(())
+    }
+}
+
+impl Deref for Ctx {
+    type Target = Parts;
+    fn deref(&self) -> &Parts {
+        &self.0
+    }
+}

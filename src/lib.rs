@@ -9,6 +9,9 @@ pub mod clock;
 /// Newtyped identifiers.
 pub mod ids;
 
+/// Secrets at rest.
+pub mod seal;
+
 /// Logs and metrics.
 pub mod telemetry;
 

@@ -1,1 +1,176 @@
-//! (to come)
+//! The database: one SQL text, two dialects.
+//!
+//! All that differs between SQLite and MySQL/MariaDB is here: how a write begins, the lock suffix, what is said at
+//! connect, the collation at birth, the clock, and who migrates. Everything else runs unchanged on both
+//! (`docs/SQL.md`). Deliberately absent: an ORM, a query builder, compile-time checked queries.
+
+mod connect;
+mod migrate;
+
+use std::{
+    ops::{Deref, DerefMut},
+    sync::Arc,
+};
+
+use sqlx::{Any, AnyConnection, AnyPool, AssertSqlSafe, Row, SqlSafeStr, Transaction, pool::PoolConnection};
+use tokio::sync::{Mutex, OwnedMutexGuard};
+
+pub use self::{
+    connect::{ConnectError, Settings},
+    migrate::{MigrateError, Schema},
+};
+use crate::clock::{Clock, Millis};
+
+/// Which text goes to which server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Dialect {
+    /// The embedded default.
+    Sqlite,
+    /// MySQL or MariaDB.
+    MySql,
+}
+
+/// How a locking read treats rows that somebody else holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lock {
+    /// Wait for them.
+    Wait,
+    /// Leave them out.
+    Skip,
+}
+
+impl Dialect {
+    /// `select` with the row lock that this database has. On SQLite a write transaction is alone anyway.
+    pub fn locking(self, select: &str, lock: Lock) -> impl SqlSafeStr {
+        let suffix = match (self, lock) {
+            (Self::Sqlite, _) => "",
+            (Self::MySql, Lock::Wait) => " for update",
+            (Self::MySql, Lock::Skip) => " for update skip locked",
+        };
+        AssertSqlSafe(format!("{select}{suffix}"))
+    }
+}
+
+/// A text with a condition put in at `{}`, for the few selects whose filters vary. Values are always bound.
+pub fn with_conditions(text: &str, conditions: &[&'static str]) -> impl SqlSafeStr + use<> {
+    let all = if conditions.is_empty() { "1 = 1".to_owned() } else { conditions.join(" and ") };
+    AssertSqlSafe(text.replacen("{}", &all, 1))
+}
+
+/// A pool of connections to one database.
+#[derive(Debug, Clone)]
+pub struct Db {
+    pool: AnyPool,
+    dialect: Dialect,
+    clock: Clock,
+    url: String,
+    /// SQLite has one writer; those of this process stand in line here instead of polling its lock.
+    turn: Arc<Mutex<()>>,
+}
+
+impl Db {
+    /// Which dialect it speaks.
+    pub fn dialect(&self) -> Dialect {
+        self.dialect
+    }
+
+    /// A connection for reading.
+    pub async fn read(&self) -> sqlx::Result<PoolConnection<Any>> {
+        self.pool.acquire().await
+    }
+
+    /// A transaction for writing: on SQLite it takes the write lock at once, so it cannot fail half way.
+    pub async fn begin_write(&self) -> sqlx::Result<Tx> {
+        let (turn, begin) = match self.dialect {
+            Dialect::Sqlite => (Some(Arc::clone(&self.turn).lock_owned().await), "begin immediate"),
+            Dialect::MySql => (None, "start transaction"),
+        };
+        let mut inner = self.pool.begin_with(begin).await?;
+        let now = self.now(&mut inner).await?;
+        Ok(Tx { inner, now, dialect: self.dialect, turn })
+    }
+
+    /// The database's now. On SQLite that is this machine's clock; on MySQL the server's.
+    pub async fn now(&self, conn: &mut AnyConnection) -> sqlx::Result<Millis> {
+        match self.dialect {
+            Dialect::Sqlite => Ok(self.clock.now()),
+            Dialect::MySql => {
+                let row = sqlx::query("select cast(unix_timestamp(now(3)) * 1000 as signed)").fetch_one(conn).await?;
+                Ok(row.try_get::<i64, _>(0)?.saturating_add(self.clock.offset()))
+            }
+        }
+    }
+
+    /// Closes every connection; what waits for one gets an error.
+    pub async fn close(&self) {
+        self.pool.close().await;
+    }
+}
+
+/// A write transaction. Rolled back unless committed.
+#[derive(Debug)]
+pub struct Tx {
+    inner: Transaction<'static, Any>,
+    /// The database's now at the beginning of the transaction.
+    pub now: Millis,
+    /// Which dialect it speaks.
+    pub dialect: Dialect,
+    turn: Option<OwnedMutexGuard<()>>,
+}
+
+impl Tx {
+    /// Makes it last.
+    pub async fn commit(self) -> sqlx::Result<()> {
+        let done = self.inner.commit().await;
+        drop(self.turn);
+        done
+    }
+}
+
+impl Deref for Tx {
+    type Target = AnyConnection;
+    fn deref(&self) -> &AnyConnection {
+        &self.inner
+    }
+}
+
+impl DerefMut for Tx {
+    fn deref_mut(&mut self) -> &mut AnyConnection {
+        &mut self.inner
+    }
+}
+
+/// The statement lost a race that it may win the next time: deadlock, lock wait, busy.
+pub fn is_transient(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Database(inner) => match inner.code().as_deref() {
+            Some("40001" | "5" | "517" | "6" | "262") => true,
+            _ => inner.message().contains("Lock wait timeout") || inner.message().contains("database is locked"),
+        },
+        _ => false,
+    }
+}
+
+/// The database cannot be reached now.
+pub fn is_down(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Io(_)
+        | sqlx::Error::Tls(_)
+        | sqlx::Error::PoolTimedOut
+        | sqlx::Error::PoolClosed
+        | sqlx::Error::WorkerCrashed
+        | sqlx::Error::Protocol(_) => true,
+        // 08*: connection; 1053 server shutdown in progress; 1927 connection was killed; 70100 interrupted
+        sqlx::Error::Database(inner) => {
+            matches!(inner.code().as_deref(), Some("08S01" | "70100" | "08004"))
+                || inner.message().contains("shutdown in progress")
+                || inner.message().contains("Connection was killed")
+        }
+        _ => false,
+    }
+}
+
+/// A unique index refused a row.
+pub fn is_taken(error: &sqlx::Error) -> bool {
+    error.as_database_error().is_some_and(sqlx::error::DatabaseError::is_unique_violation)
+}
