@@ -1,3 +1,4 @@
 //! The playbook engine.
 
 pub mod modules;
+pub mod value;

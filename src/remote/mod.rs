@@ -3,7 +3,24 @@
 //! One connection per host; on it one persistent POSIX `sh` that receives steps and sends framed answers.
 //! Steps may be sent before earlier ones were answered; answers come in the order of the steps.
 
+mod error;
+mod quote;
+mod script;
+mod shell;
+mod ssh;
+mod step;
+mod wire;
+
+#[cfg(test)]
+mod tests;
+
 use std::{path::PathBuf, time::Duration};
+
+pub use error::Error;
+pub use quote::{has_nul, quote};
+pub use shell::{Pending, STEP_DEADLINE, Shell};
+pub use step::{Answer, Become, BecomeMethod, Reply, Step};
+pub use wire::FLOOD;
 
 /// Where and how to reach a host.
 #[derive(Debug, Clone)]
@@ -78,5 +95,23 @@ pub struct Secret(pub String);
 impl std::fmt::Debug for Secret {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Secret(…)")
+    }
+}
+
+impl Target {
+    /// A shell on this machine, as whoever we are.
+    pub fn local(name: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            via: Via::Local,
+            user: String::new(),
+            connect_timeout: Duration::from_secs(10),
+            fence: None,
+        }
+    }
+
+    /// No host at all; see [`Via::Fake`].
+    pub fn fake(name: &str) -> Self {
+        Self { via: Via::Fake, ..Self::local(name) }
     }
 }

@@ -1,9 +1,56 @@
 //! The modules a task can name. One file a module, one line in [`ALL`].
+//!
+//! Shell text runs in the driver of `src/remote/driver.sh`, which defines `changed`, `out`, `outj`, `out_file KEY PATH`,
+//! `fail`, `skip`, `warn TEXT`, `differ`, `differ_file NAME OLD_PATH NEW_PATH` and `capture CMD ARG…` (runs the command,
+//! adds `rc`, `stdout`, `stderr`, returns its status). `fail` and `skip` end the step only outside `$(…)` and pipes.
+//! A script that ends with a status other than 0 has failed, with its stderr as the message.
+//! Commands that leave a daemon behind are to be run with `3>&-`: descriptor 3 carries the answer.
+//! A result key `ansible_facts` holding an object sets facts on the host.
+//! [`trial::run_on`] runs one module against a real shell, for tests.
 
+mod command;
+mod convert;
+mod debug;
+mod facts;
+mod judge;
+mod ping;
+pub mod trial;
+
+use std::sync::Arc;
+
+use futures_util::future::BoxFuture;
 use serde_json::{Map, Value};
+use tokio_util::sync::CancellationToken;
+
+pub use convert::{convert, near, of_free_form};
 
 /// Every module there is.
-pub static ALL: &[&Module] = &[];
+pub static ALL: &[&Module] = &[
+    &judge::ASSERT,
+    &command::COMMAND,
+    &debug::MODULE,
+    &judge::FAIL,
+    &ping::MODULE,
+    &command::RAW,
+    &facts::MODULE,
+    &command::SHELL,
+];
+
+/// The module that people mean by `name`: short, or with one of its collections before it.
+pub fn find(name: &str) -> Option<&'static Module> {
+    let (collection, short) = name.rsplit_once('.').map_or((None, name), |(c, short)| (Some(c), short));
+    let module = ALL.iter().find(|module| module.name == short)?;
+    match collection {
+        Some(collection) if collection != "ansible.legacy" && !module.collections.contains(&collection) => None,
+        _ => Some(module),
+    }
+}
+
+/// The known module name nearest to `name`, if one is near.
+pub fn nearest(name: &str) -> Option<&'static str> {
+    let short = name.rsplit('.').next().unwrap_or(name);
+    near(short, ALL.iter().map(|module| module.name))
+}
 
 /// One module.
 #[derive(Debug)]
@@ -68,12 +115,38 @@ pub enum Act {
     /// In the controller, from values alone: `debug`, `set_fact`, `assert`.
     Controller(fn(&Args, &Scope) -> Outcome),
     /// As shell text on the host. `library` is POSIX sh functions, sent once per connection before the first use.
-    Shell { library: &'static [&'static str], script: fn(&Args, &Scope) -> Result<Script, String> },
+    Shell {
+        /// POSIX sh functions, one text each.
+        library: &'static [&'static str],
+        /// Makes the step's text.
+        script: fn(&Args, &Scope) -> Result<Script, String>,
+    },
+    /// In the controller, taking its time: demo machines, containers.
+    Async(fn(Args, AsyncScope) -> BoxFuture<'static, Outcome>),
 }
 
 /// A module's arguments: converted, defaulted, aliases resolved, unknown names already refused.
 #[derive(Debug, Clone, Default)]
 pub struct Args(pub Map<String, Value>);
+
+/// What a module that takes its time may know besides its arguments.
+#[derive(Clone)]
+pub struct AsyncScope {
+    /// The host's variables as the task sees them.
+    pub vars: Map<String, Value>,
+    /// Folders for relative `src` paths, in search order.
+    pub search: Vec<std::path::PathBuf>,
+    /// Look only, change nothing.
+    pub check: bool,
+    /// Say what would change, before and after.
+    pub diff: bool,
+    /// The task asks that nothing of it is shown.
+    pub no_log: bool,
+    /// Tells people how far it is; one line, no secrets.
+    pub progress: Arc<dyn Fn(&str) + Send + Sync>,
+    /// Cancelled when the run is.
+    pub cancel: CancellationToken,
+}
 
 /// What a module may know besides its arguments.
 pub struct Scope<'a> {
@@ -83,6 +156,10 @@ pub struct Scope<'a> {
     pub search: &'a [std::path::PathBuf],
     /// Renders a Jinja2 text with the task's variables.
     pub render: &'a dyn Fn(&str) -> Result<String, String>,
+    /// Evaluates an expression (no `{{ }}`) with the task's variables.
+    pub eval: &'a dyn Fn(&str) -> Result<Value, String>,
+    /// Whether a condition, as in `when`, holds.
+    pub judge: &'a dyn Fn(&str) -> Result<bool, String>,
     /// Look only, change nothing.
     pub check: bool,
     /// Say what would change, before and after.
@@ -119,4 +196,44 @@ pub struct Outcome {
     pub result: Map<String, Value>,
     /// Facts to keep for the host.
     pub facts: Map<String, Value>,
+}
+
+impl Outcome {
+    /// Failed with this message.
+    pub fn failure(message: impl Into<String>) -> Self {
+        Self { failed: Some(message.into()), ..Self::default() }
+    }
+}
+
+impl Args {
+    /// A text argument.
+    pub fn str(&self, name: &str) -> Option<&str> {
+        self.0.get(name).and_then(Value::as_str)
+    }
+
+    /// A bool argument; absent is false.
+    pub fn flag(&self, name: &str) -> bool {
+        self.0.get(name).and_then(Value::as_bool).unwrap_or_default()
+    }
+
+    /// A bool argument that may be absent.
+    pub fn bool(&self, name: &str) -> Option<bool> {
+        self.0.get(name).and_then(Value::as_bool)
+    }
+
+    /// A whole number.
+    pub fn int(&self, name: &str) -> Option<i64> {
+        self.0.get(name).and_then(Value::as_i64)
+    }
+
+    /// A list of text; absent is empty.
+    pub fn list(&self, name: &str) -> Vec<String> {
+        let items = self.0.get(name).and_then(Value::as_array);
+        items.into_iter().flatten().map(|item| item.as_str().map_or_else(|| item.to_string(), str::to_owned)).collect()
+    }
+
+    /// Any argument as it is; absent and null are `None`.
+    pub fn get(&self, name: &str) -> Option<&Value> {
+        self.0.get(name).filter(|value| !value.is_null())
+    }
 }

@@ -1,0 +1,325 @@
+//! `command`, `shell` and `raw`: run what the playbook says.
+
+use std::fmt::Write as _;
+
+use serde_json::{Map, Value};
+
+use super::{Act, Arg, Args, Kind, Module, Scope, Script};
+use crate::remote::quote;
+
+const fn text(name: &'static str, doc: &'static str) -> Arg {
+    Arg { name, aliases: &[], kind: Kind::Str, required: false, default: None, choices: &[], doc }
+}
+
+const fn path(name: &'static str, doc: &'static str) -> Arg {
+    Arg { name, aliases: &[], kind: Kind::Path, required: false, default: None, choices: &[], doc }
+}
+
+const fn flag(name: &'static str, default: &'static str, doc: &'static str) -> Arg {
+    Arg { name, aliases: &[], kind: Kind::Bool, required: false, default: Some(default), choices: &[], doc }
+}
+
+const ARGS: &[Arg] = &[
+    text("_raw_params", "The command line"),
+    text("cmd", "The command line, as an argument"),
+    Arg {
+        name: "argv",
+        aliases: &[],
+        kind: Kind::List,
+        required: false,
+        default: None,
+        choices: &[],
+        doc: "The command as a list of words",
+    },
+    path("chdir", "Change into this folder first"),
+    path("creates", "Skip when this path (or glob) exists"),
+    path("removes", "Skip unless this path (or glob) exists"),
+    text("stdin", "Text for the command's standard input"),
+    flag("stdin_add_newline", "true", "End that text with a newline"),
+    flag("strip_empty_ends", "true", "Cut newlines off the end of the output"),
+    path("executable", "The shell to use, for `shell`"),
+    flag("warn", "false", "Taken for old playbooks; does nothing"),
+    flag("expand_argument_vars", "true", "Expand `$NAME` in the words, for `command`"),
+];
+
+/// Runs a program, without a shell's meaning of `|`, `>` and `*`.
+pub static COMMAND: Module = Module {
+    name: "command",
+    collections: &["ansible.builtin"],
+    summary: "Run a program",
+    args: ARGS,
+    free_form: Some("_raw_params"),
+    act: Act::Shell { library: &[], script: command },
+};
+
+/// Runs a command line in a shell.
+pub static SHELL: Module = Module {
+    name: "shell",
+    collections: &["ansible.builtin"],
+    summary: "Run a command line in a shell",
+    args: ARGS,
+    free_form: Some("_raw_params"),
+    act: Act::Shell { library: &[], script: shell },
+};
+
+/// Runs a command line in a shell and does not look at it.
+pub static RAW: Module = Module {
+    name: "raw",
+    collections: &["ansible.builtin"],
+    summary: "Run a command line in a shell, untouched",
+    args: &[text("_raw_params", "The command line"), path("executable", "The shell to use")],
+    free_form: Some("_raw_params"),
+    act: Act::Shell { library: &[], script: raw },
+};
+
+fn command(args: &Args, _: &Scope) -> Result<Script, String> {
+    let words = match args.get("argv") {
+        Some(_) => args.list("argv"),
+        None => split(line(args, "command")?)?,
+    };
+    if words.is_empty() {
+        return Err("`command` has no command to run".into());
+    }
+    let expand = args.bool("expand_argument_vars").unwrap_or(true);
+    let quoted: Vec<String> = words.iter().map(|word| if expand { expand_vars(word) } else { quote(word) }).collect();
+    let cmd = serde_json::to_string(&words).map_err(|e| e.to_string())?;
+    Ok(script(args, &quoted.join(" "), &format!("outj cmd {}", quote(&cmd))))
+}
+
+fn shell(args: &Args, _: &Scope) -> Result<Script, String> {
+    let line = line(args, "shell")?;
+    let shell = args.str("executable").unwrap_or("/bin/sh");
+    Ok(script(args, &format!("{} -c {}", quote(shell), quote(line)), &format!("out cmd {}", quote(line))))
+}
+
+fn raw(args: &Args, _: &Scope) -> Result<Script, String> {
+    let line = line(args, "raw")?;
+    let shell = args.str("executable").unwrap_or("/bin/sh");
+    Ok(Script {
+        text: format!(
+            "[ -z \"$CHECK\" ] || skip 'raw commands are not run in check mode'\nchanged\ncapture {} -c {}\n[ $? = 0 ] || fail 'non-zero return code'",
+            quote(shell),
+            quote(line)
+        ),
+        finish: Some(finish),
+        ..Script::default()
+    })
+}
+
+fn line<'a>(args: &'a Args, name: &str) -> Result<&'a str, String> {
+    let line = match (args.str("_raw_params"), args.str("cmd")) {
+        (Some(_), Some(_)) => return Err(format!("`{name}` takes a free-form line or `cmd`, not both")),
+        (Some(line), None) | (None, Some(line)) => line,
+        (None, None) => return Err(format!("`{name}` has no command to run")),
+    };
+    if line.contains('\0') {
+        return Err(format!("the command line of `{name}` holds a NUL character"));
+    }
+    Ok(line)
+}
+
+fn script(args: &Args, run: &str, cmd: &str) -> Script {
+    let mut text = String::new();
+    text.push_str(cmd);
+    text.push('\n');
+    if let Some(dir) = args.str("chdir") {
+        let dir = expand_home(dir);
+        let _ = writeln!(text, "cd -- {dir} || {{ changed=; fail \"cannot change into \"{dir}; }}");
+    }
+    // A glob is not quoted, so that the shell finds what it stands for.
+    if let Some(path) = args.str("creates") {
+        let _ = writeln!(
+            text,
+            "for p in {}; do [ ! -e \"$p\" ] || {{ outj rc 0; out stdout \"skipped, since $p exists\"; out msg \"Did not run command since '$p' exists\"; exit 0; }}; done",
+            glob(path)
+        );
+    }
+    if let Some(path) = args.str("removes") {
+        let _ = writeln!(
+            text,
+            "there=; for p in {}; do [ ! -e \"$p\" ] || there=1; done\n[ -n \"$there\" ] || {{ outj rc 0; out stdout \"skipped, since {} does not exist\"; out msg \"Did not run command since it does not exist\"; exit 0; }}",
+            glob(path),
+            path.replace(['"', '$', '`', '\\', '\n'], "?")
+        );
+    }
+    if args.str("creates").is_some() || args.str("removes").is_some() {
+        // With one of these, check mode can tell what would happen.
+        text.push_str("[ -z \"$CHECK\" ] || { changed; out msg 'Command would have run if not in check mode'; skip_as_changed=1; exit 0; }\n");
+    } else {
+        text.push_str("[ -z \"$CHECK\" ] || skip 'Command would have run if not in check mode'\n");
+    }
+    text.push_str("changed\n");
+    if let Some(stdin) = args.str("stdin") {
+        let end = if args.bool("stdin_add_newline").unwrap_or(true) { "\\n" } else { "" };
+        let _ = writeln!(text, "printf '%s{end}' {} | capture {run}", quote(stdin));
+    } else {
+        let _ = writeln!(text, "capture {run}");
+    }
+    text.push_str("[ $? = 0 ] || fail 'non-zero return code'\n");
+    let strip = args.bool("strip_empty_ends").unwrap_or(true);
+    Script { text, finish: Some(if strip { finish } else { finish_unstripped }), ..Script::default() }
+}
+
+fn finish(_: &Args, result: &mut Map<String, Value>) {
+    lines(result, true);
+}
+
+fn finish_unstripped(_: &Args, result: &mut Map<String, Value>) {
+    lines(result, false);
+}
+
+/// Adds `stdout_lines` and `stderr_lines`.
+fn lines(result: &mut Map<String, Value>, strip: bool) {
+    for name in ["stdout", "stderr"] {
+        if !result.contains_key("rc") && !result.contains_key(name) {
+            continue;
+        }
+        let text = result.get(name).and_then(Value::as_str).unwrap_or_default();
+        let text = if strip { text.trim_end_matches(['\r', '\n']) } else { text }.to_owned();
+        let lines = text.lines().map(|line| Value::String(line.to_owned())).collect();
+        result.insert(name.into(), Value::String(text));
+        result.insert(format!("{name}_lines"), Value::Array(lines));
+    }
+}
+
+/// A path for the shell, with `~` and `$NAME` at its beginning expanded there.
+fn expand_home(path: &str) -> String {
+    if path == "~" {
+        return "~".into();
+    }
+    match path.strip_prefix("~/") {
+        Some(rest) => format!("~/{}", quote(rest)),
+        None => expand_vars(path),
+    }
+}
+
+/// Everything quoted but `$NAME` and `${NAME}`.
+fn expand_vars(word: &str) -> String {
+    let mut text = String::new();
+    let mut rest = word;
+    while let Some(at) = rest.find('$') {
+        let (before, after) = rest.split_at(at);
+        let body = &after[1..];
+        let (name, len) = if let Some(inner) = body.strip_prefix('{') {
+            inner.find('}').map_or(("", 0), |end| (&inner[..end], end + 2))
+        } else {
+            let end = body.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).unwrap_or(body.len());
+            (&body[..end], end)
+        };
+        let good = name.chars().next().is_some_and(|c| c.is_ascii_alphabetic() || c == '_')
+            && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+            && !name.starts_with("__");
+        if good {
+            text.push_str(&if before.is_empty() { String::new() } else { quote(before) });
+            // An unset variable stays as it is written, as in Python's expandvars.
+            let as_written = quote(&after[..=len]);
+            let _ = write!(text, "\"${{{name}-\"{as_written}\"}}\"");
+            rest = &body[len..];
+        } else {
+            text.push_str(&quote(&rest[..=at]));
+            rest = body;
+        }
+    }
+    if !rest.is_empty() || text.is_empty() {
+        text.push_str(&quote(rest));
+    }
+    text
+}
+
+/// Quoted but for `*`, `?`, `[` and `]`.
+fn glob(path: &str) -> String {
+    let (home, rest) = path.strip_prefix("~/").map_or(("", path), |rest| ("~/", rest));
+    let mut text = home.to_owned();
+    for c in rest.chars() {
+        match c {
+            '*' | '?' | '[' | ']' => text.push(c),
+            c => text.push_str(&quote(&c.to_string())),
+        }
+    }
+    text
+}
+
+/// Words as a POSIX shell would split them, without expanding anything.
+fn split(line: &str) -> Result<Vec<String>, String> {
+    let mut words = Vec::new();
+    let mut word: Option<String> = None;
+    let mut chars = line.chars();
+    while let Some(c) = chars.next() {
+        match c {
+            c if c.is_whitespace() => words.extend(word.take()),
+            '\'' => {
+                let word = word.get_or_insert_default();
+                loop {
+                    match chars.next() {
+                        Some('\'') => break,
+                        Some(c) => word.push(c),
+                        None => return Err("a `'` is not closed in the command line".into()),
+                    }
+                }
+            }
+            '"' => {
+                let word = word.get_or_insert_default();
+                loop {
+                    match chars.next() {
+                        Some('"') => break,
+                        Some('\\') => match chars.next() {
+                            Some(c @ ('"' | '\\')) => word.push(c),
+                            Some(c) => word.extend(['\\', c]),
+                            None => return Err("a `\"` is not closed in the command line".into()),
+                        },
+                        Some(c) => word.push(c),
+                        None => return Err("a `\"` is not closed in the command line".into()),
+                    }
+                }
+            }
+            '\\' => word.get_or_insert_default().extend(chars.next()),
+            c => word.get_or_insert_default().push(c),
+        }
+    }
+    words.extend(word);
+    Ok(words)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::trial, *};
+    use serde_json::json;
+
+    #[test]
+    fn words_are_split_as_a_shell_does() {
+        assert_eq!(split(r#"a 'b c' "d \" e" f\ g ''"#).unwrap(), ["a", "b c", "d \" e", "f g", ""]);
+        assert!(split("it's").is_err());
+    }
+
+    #[tokio::test]
+    async fn a_command_is_run_without_a_shell_s_meaning() {
+        let result = trial::local("command", json!({"_raw_params": "echo $HOME '$(id)' * ; x"})).await.unwrap();
+        let home = std::env::var("HOME").unwrap();
+        assert_eq!(result["stdout"], format!("{home} $(id) * ; x"));
+        assert_eq!(result["changed"], true);
+        assert_eq!(result["rc"], 0);
+    }
+
+    #[tokio::test]
+    async fn hostile_text_comes_back_letter_by_letter() {
+        for text in ["it's", "$(touch /x)", "`id`", "a\nb", "-n", "\\", "\"", "é ☃", &"x'$(".repeat(2500)] {
+            let result = trial::local("command", json!({"argv": ["printf", "%s", text], "expand_argument_vars": false}));
+            assert_eq!(result.await.unwrap()["stdout"], text);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_failing_shell_line_says_its_status_and_words() {
+        let result = trial::local("shell", json!({"_raw_params": "echo o | cat; echo e >&2; exit 7"})).await.unwrap();
+        assert_eq!((&result["rc"], &result["stdout"], &result["stderr"]), (&json!(7), &json!("o"), &json!("e")));
+        assert_eq!(result["failed"], true);
+    }
+
+    #[tokio::test]
+    async fn creates_skips_when_the_path_is_there() {
+        let result = trial::local("command", json!({"_raw_params": "false", "creates": "/et*/passw[d]"})).await.unwrap();
+        assert_eq!((&result["rc"], &result["changed"]), (&json!(0), &json!(false)));
+        let result = trial::local("shell", json!({"cmd": "cat", "stdin": "it's"})).await.unwrap();
+        assert_eq!(result["stdout"], "it's");
+    }
+}

@@ -1,0 +1,283 @@
+//! From what a playbook says to what a module takes.
+
+use serde_json::{Map, Value};
+
+use super::{Arg, Args, Kind, Module};
+
+/// Arguments as the module declares them: aliases resolved, values converted, defaults filled in.
+pub fn convert(module: &Module, given: &Map<String, Value>) -> Result<Args, String> {
+    let mut args = Map::new();
+    for (name, value) in given {
+        let arg = find(module, name)?;
+        if value.is_null() && !matches!(arg.kind, Kind::Raw) {
+            continue;
+        }
+        let value = one(arg, value).map_err(|e| format!("argument `{name}` of `{}`: {e}", module.name))?;
+        if !arg.choices.is_empty() {
+            for text in value.as_array().map_or_else(|| vec![&value], |items| items.iter().collect()) {
+                let text = text_of(text);
+                if !arg.choices.contains(&text.as_str()) {
+                    let choices = arg.choices.join("`, `");
+                    return Err(format!(
+                        "argument `{name}` of `{}` is `{text}`, but must be one of `{choices}`",
+                        module.name
+                    ));
+                }
+            }
+        }
+        args.insert(if arg.name == "*" { name.clone() } else { arg.name.to_owned() }, value);
+    }
+    for arg in module.args {
+        if args.contains_key(arg.name) {
+            continue;
+        }
+        if arg.required {
+            return Err(format!("`{}` needs the argument `{}`", module.name, arg.name));
+        }
+        if let Some(default) = arg.default {
+            let value: Value = serde_saphyr::from_str(default).unwrap_or_else(|_| Value::String(default.to_owned()));
+            if let Ok(value) = one(arg, &value) {
+                args.insert(arg.name.to_owned(), value);
+            }
+        }
+    }
+    Ok(Args(args))
+}
+
+/// The argument that `name` means, or the sentence that there is none.
+pub(in crate::playbook) fn find<'a>(module: &'a Module, name: &str) -> Result<&'a Arg, String> {
+    if let Some(arg) = module.args.iter().find(|arg| arg.name == name || arg.aliases.contains(&name)) {
+        return Ok(arg);
+    }
+    // `*` takes any name.
+    if let Some(any) = module.args.iter().find(|arg| arg.name == "*") {
+        return Ok(any);
+    }
+    let hint = near(name, module.args.iter().map(|arg| arg.name));
+    let hint = hint.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
+    Err(format!("`{}` has no argument `{name}`{hint}", module.name))
+}
+
+fn one(arg: &Arg, value: &Value) -> Result<Value, String> {
+    Ok(match arg.kind {
+        Kind::Raw => value.clone(),
+        Kind::Str => match value {
+            // A choice such as `state: yes` arrives as a bool.
+            Value::Bool(flag) if arg.choices.contains(&if *flag { "yes" } else { "no" }) => {
+                Value::String(if *flag { "yes" } else { "no" }.to_owned())
+            }
+            value => Value::String(text_of(value)),
+        },
+        Kind::Path => match value {
+            Value::Array(_) | Value::Object(_) => return Err("must be a path".into()),
+            value => Value::String(text_of(value)),
+        },
+        Kind::Bool => Value::Bool(bool_of(value).ok_or_else(|| format!("`{}` is no yes or no", text_of(value)))?),
+        Kind::Int => {
+            let number = match value {
+                Value::Number(n) => {
+                    n.as_i64().or_else(|| n.as_f64().filter(|f| f.fract() == 0.0 && f.abs() < 9e15).map(whole))
+                }
+                Value::String(text) => text.trim().replace('_', "").parse().ok(),
+                _ => None,
+            };
+            Value::from(number.ok_or_else(|| format!("`{}` is no whole number", text_of(value)))?)
+        }
+        Kind::List => match value {
+            Value::Array(items) => Value::Array(items.iter().map(|item| Value::String(text_of(item))).collect()),
+            Value::Object(_) => return Err("must be a list".into()),
+            value => {
+                let text = text_of(value);
+                let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
+                Value::Array(items.map(|item| Value::String(item.to_owned())).collect())
+            }
+        },
+        Kind::Dict => match value {
+            Value::Object(_) => value.clone(),
+            Value::String(text) if text.trim_start().starts_with('{') => {
+                serde_json::from_str(text).map_err(|e| format!("is no mapping: {e}"))?
+            }
+            Value::String(text) => Value::Object(words(text)?.into_iter().collect()),
+            _ => return Err("must be a mapping".into()),
+        },
+        Kind::Mode => match value {
+            // YAML read `0644` as the number 420; `644` stays what someone typed by mistake, as in Ansible.
+            Value::Number(n) => {
+                let n = n.as_u64().filter(|n| *n <= 0o7777).ok_or("is no file mode")?;
+                Value::String(format!("0{n:o}"))
+            }
+            Value::String(text) => Value::String(text.trim().to_owned()),
+            _ => return Err("is no file mode".into()),
+        },
+    })
+}
+
+#[allow(clippy::cast_possible_truncation, reason = "the caller made sure that it is whole and small")]
+fn whole(number: f64) -> i64 {
+    number as i64
+}
+
+/// A value as the text a person would write for it.
+pub(in crate::playbook) fn text_of(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Null => String::new(),
+        Value::Bool(true) => "True".into(),
+        Value::Bool(false) => "False".into(),
+        value => value.to_string(),
+    }
+}
+
+/// What Ansible takes for yes or no.
+pub(in crate::playbook) fn bool_of(value: &Value) -> Option<bool> {
+    match value {
+        Value::Bool(flag) => Some(*flag),
+        Value::Number(n) => match n.as_f64() {
+            Some(1.0) => Some(true),
+            Some(0.0) => Some(false),
+            _ => None,
+        },
+        Value::String(text) => match text.trim().to_lowercase().as_str() {
+            "yes" | "y" | "true" | "t" | "on" | "1" | "1.0" => Some(true),
+            "no" | "n" | "false" | "f" | "off" | "0" | "0.0" => Some(false),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+/// The arguments in a line such as `src=a dest="b c"`, and for free-form modules the rest of the line.
+pub fn of_free_form(module: &Module, line: &str) -> Result<Map<String, Value>, String> {
+    let Some(free) = module.free_form else { return words(line) };
+    let mut args = Map::new();
+    let mut rest = Vec::new();
+    for word in split(line) {
+        let known = ["creates", "removes", "chdir", "executable", "warn", "stdin", "stdin_add_newline", "strip_empty_ends"];
+        match word.split_once('=') {
+            Some((name, value)) if known.contains(&name) && module.args.iter().any(|arg| arg.name == name) => {
+                args.insert(name.to_owned(), Value::String(unquote(value)));
+            }
+            _ => rest.push(word),
+        }
+    }
+    let text = if args.is_empty() { line.trim().to_owned() } else { rest.join(" ") };
+    if !text.is_empty() {
+        args.insert(free.to_owned(), Value::String(text));
+    }
+    Ok(args)
+}
+
+/// `a=1 b="two words"` as a mapping.
+fn words(line: &str) -> Result<Map<String, Value>, String> {
+    let mut args = Map::new();
+    for word in split(line) {
+        let (name, value) = word.split_once('=').ok_or_else(|| format!("`{word}` is no `name=value`"))?;
+        args.insert(name.trim().to_owned(), Value::String(unquote(value)));
+    }
+    Ok(args)
+}
+
+/// Splits at blanks outside quotes and outside `{{ }}` and `{% %}`.
+fn split(line: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut word = String::new();
+    let mut quote = None;
+    let mut depth = 0_usize;
+    let chars: Vec<char> = line.chars().collect();
+    for (i, &c) in chars.iter().enumerate() {
+        let next = chars.get(i + 1).copied();
+        let before = i.checked_sub(1).and_then(|i| chars.get(i)).copied();
+        match c {
+            '{' if matches!(next, Some('{' | '%')) => depth += 1,
+            '}' if matches!(before, Some('}' | '%')) => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        if c.is_whitespace() && quote.is_none() && depth == 0 {
+            if !word.is_empty() {
+                found.push(std::mem::take(&mut word));
+            }
+            continue;
+        }
+        if depth == 0 && matches!(c, '"' | '\'') && before != Some('\\') {
+            match quote {
+                Some(open) if open == c => quote = None,
+                None => quote = Some(c),
+                _ => {}
+            }
+        }
+        word.push(c);
+    }
+    if !word.is_empty() {
+        found.push(word);
+    }
+    found
+}
+
+fn unquote(text: &str) -> String {
+    for quote in ['"', '\''] {
+        if let Some(inner) = text.strip_prefix(quote).and_then(|rest| rest.strip_suffix(quote)) {
+            return inner.replace(&format!("\\{quote}"), &quote.to_string());
+        }
+    }
+    text.to_owned()
+}
+
+/// The name nearest to `name`, if it is near enough to be meant.
+pub fn near<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let limit = (name.chars().count() / 3).max(1);
+    known.map(|other| (distance(name, other), other)).filter(|(d, _)| *d <= limit).min().map(|(_, other)| other)
+}
+
+/// How many letters must be added, removed, changed or swapped.
+fn distance(a: &str, b: &str) -> usize {
+    let (a, b): (Vec<char>, Vec<char>) = (a.chars().take(64).collect(), b.chars().take(64).collect());
+    let mut rows = vec![vec![0; b.len() + 1]; a.len() + 1];
+    for (i, row) in rows.iter_mut().enumerate() {
+        row[0] = i;
+    }
+    for j in 0..=b.len() {
+        rows[0][j] = j;
+    }
+    for i in 1..=a.len() {
+        for j in 1..=b.len() {
+            let same = usize::from(a[i - 1] != b[j - 1]);
+            let mut best = (rows[i - 1][j] + 1).min(rows[i][j - 1] + 1).min(rows[i - 1][j - 1] + same);
+            if i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] {
+                best = best.min(rows[i - 2][j - 2] + 1);
+            }
+            rows[i][j] = best;
+        }
+    }
+    rows[a.len()][b.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn given(value: Value) -> Map<String, Value> {
+        value.as_object().cloned().unwrap()
+    }
+
+    #[test]
+    fn the_nearest_name_is_offered_and_a_far_one_is_not() {
+        assert_eq!(near("stdni", ["stdin", "cmd"].into_iter()), Some("stdin"));
+        assert_eq!(near("zebra", ["stdin", "cmd"].into_iter()), None);
+        let error = convert(super::super::find("command").unwrap(), &given(json!({"chdri": "/"}))).unwrap_err();
+        assert_eq!(error, "`command` has no argument `chdri`; did you mean `chdir`?");
+    }
+
+    #[test]
+    fn a_free_form_line_keeps_its_text_and_gives_up_its_known_arguments() {
+        let command = super::super::find("command").unwrap();
+        assert_eq!(
+            Value::Object(of_free_form(command, "ls -l 'a b' creates={{ x | default('y z') }}").unwrap()),
+            json!({"_raw_params": "ls -l 'a b'", "creates": "{{ x | default('y z') }}"})
+        );
+        assert_eq!(
+            Value::Object(of_free_form(command, "X=1   env").unwrap()),
+            json!({"_raw_params": "X=1   env"})
+        );
+    }
+}

@@ -1,0 +1,70 @@
+//! `debug`: says something.
+
+use serde_json::{Map, Value};
+
+use super::{Act, Arg, Args, Kind, Module, Outcome, Scope};
+
+/// Says a text or shows a variable.
+pub static MODULE: Module = Module {
+    name: "debug",
+    collections: &["ansible.builtin"],
+    summary: "Say a text or show a variable",
+    args: &[
+        Arg {
+            name: "msg",
+            aliases: &[],
+            kind: Kind::Raw,
+            required: false,
+            default: None,
+            choices: &[],
+            doc: "What to say; any value. Without it: `Hello world!`",
+        },
+        Arg {
+            name: "var",
+            aliases: &[],
+            kind: Kind::Raw,
+            required: false,
+            default: None,
+            choices: &[],
+            doc: "The variable or expression to show",
+        },
+        Arg {
+            name: "verbosity",
+            aliases: &[],
+            kind: Kind::Int,
+            required: false,
+            default: Some("0"),
+            choices: &[],
+            doc: "Only from this many `-v` on",
+        },
+    ],
+    free_form: None,
+    act: Act::Controller(act),
+};
+
+fn act(args: &Args, scope: &Scope) -> Outcome {
+    let verbosity = scope.vars.get("ansible_verbosity").and_then(Value::as_i64).unwrap_or(0);
+    let mut result = Map::new();
+    if verbosity < args.int("verbosity").unwrap_or(0) {
+        result.insert("skipped".into(), Value::Bool(true));
+        result.insert("skipped_reason".into(), Value::String("verbosity threshold not met".into()));
+        return Outcome { result, ..Outcome::default() };
+    }
+    match (args.get("msg"), args.get("var")) {
+        (Some(_), Some(_)) => return Outcome::failure("`debug` takes `msg` or `var`, not both"),
+        (_, Some(var)) => {
+            let name = super::convert::text_of(var);
+            match (scope.eval)(&name) {
+                Ok(value) => result.insert(name, value),
+                Err(why) => result.insert(name, Value::String(format!("VARIABLE IS NOT DEFINED!: {why}"))),
+            };
+        }
+        (Some(msg), None) => {
+            result.insert("msg".into(), msg.clone());
+        }
+        (None, None) => {
+            result.insert("msg".into(), Value::String("Hello world!".into()));
+        }
+    }
+    Outcome { result, ..Outcome::default() }
+}

@@ -1,0 +1,50 @@
+//! `set_fact`: keeps values for a host.
+
+use serde_json::Value;
+
+use super::{Act, Arg, Args, Kind, Module, Outcome, Scope};
+
+/// Keeps values for the rest of the run. Every argument but `cacheable` is a variable.
+pub static MODULE: Module = Module {
+    name: "set_fact",
+    collections: &["ansible.builtin"],
+    summary: "Keep values for a host",
+    args: &[
+        Arg {
+            name: "cacheable",
+            aliases: &[],
+            kind: Kind::Bool,
+            required: false,
+            default: Some("false"),
+            choices: &[],
+            doc: "Keep them as facts; facts live as long as the run here",
+        },
+        Arg {
+            name: "*",
+            aliases: &[],
+            kind: Kind::Raw,
+            required: false,
+            default: None,
+            choices: &[],
+            doc: "Any name and its value",
+        },
+    ],
+    free_form: None,
+    act: Act::Controller(act),
+};
+
+fn act(args: &Args, _: &Scope) -> Outcome {
+    let facts: serde_json::Map<String, Value> =
+        args.0.iter().filter(|(name, _)| *name != "cacheable").map(|(n, v)| (n.clone(), v.clone())).collect();
+    if facts.is_empty() {
+        return Outcome::failure("`set_fact` needs at least one `name: value`");
+    }
+    for name in facts.keys() {
+        let good = name.chars().next().is_some_and(|c| c.is_alphabetic() || c == '_')
+            && name.chars().all(|c| c.is_alphanumeric() || c == '_');
+        if !good {
+            return Outcome::failure(format!("`{name}` cannot be the name of a variable"));
+        }
+    }
+    Outcome { facts, ..Outcome::default() }
+}

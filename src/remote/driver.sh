@@ -1,0 +1,58 @@
+PATH=${PATH:-/usr/local/bin:/usr/bin:/bin}
+case ":$PATH:" in *:/usr/sbin:*) ;; *) PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin ;; esac
+export PATH
+unset ENV BASH_ENV CDPATH
+exec 3>&1 1>/dev/null
+__quit() { [ -z "$__D" ] || rm -rf "$__D"; [ -z "$__F" ] || __unfence; }
+__D=
+__F=
+trap __quit 0
+trap 'exit 129' 1
+trap 'exit 143' 15
+__D=$(umask 077; mktemp -d "${TMPDIR:-/tmp}/.berth.XXXXXXXXXX" 2>/dev/null || mktemp -d /tmp/.berth.XXXXXXXXXX 2>/dev/null || mktemp -d 2>/dev/null)
+changed() { printf '%sC\n' "$__T" >&3; }
+out() { printf '%sO%s\n%s' "$__T" "$1" "$2" >&3; }
+outj() { printf '%sJ%s\n%s' "$__T" "$1" "$2" >&3; }
+out_file() { printf '%sO%s\n' "$__T" "$1" >&3; [ ! -s "$2" ] || head -c @CAP@ "$2" >&3; }
+fail() { printf '%sF\n%s' "$__T" "$1" >&3; exit 1; }
+skip() { printf '%sS\n%s' "$__T" "$1" >&3; exit 0; }
+warn() { printf '%sW\n%s' "$__T" "$1" >&3; }
+differ() { [ -z "$DIFF" ] || printf '%sD%s\n%s%sA\n%s' "$__T" "$1" "$2" "$__T" "$3" >&3; }
+differ_file() {
+  [ -n "$DIFF" ] || return 0
+  printf '%sD%s\n' "$__T" "$1" >&3
+  [ ! -s "$2" ] || head -c 262144 "$2" >&3
+  printf '%sA\n' "$__T" >&3
+  [ ! -s "$3" ] || head -c 262144 "$3" >&3
+}
+capture() {
+  "$@" >"$__D/o" 2>"$__D/e" 3>&-
+  __c=$?
+  outj rc "$__c"
+  out_file stdout "$__D/o"
+  out_file stderr "$__D/e"
+  return "$__c"
+}
+__end() { printf '%sE%s %s\n' "$__T" "$1" "$2" >&3; }
+__say() { [ "$1" = 0 ] || [ ! -s "$__D/x" ] || { printf '%sX\n' "$__T"; tail -c 4096 "$__D/x"; } >&3; }
+__m() {
+  ( set --; eval "$__S" ) </dev/null >/dev/null 2>"$__D/x"
+  __r=$?
+  __say "$__r"
+  __end "$1" "$__r"
+}
+__p() {
+  ( set --; exec 3>&-; eval "$__S" ) </dev/null >"$__D/o" 2>"$__D/e"
+  __r=$?
+  out_file stdout "$__D/o"
+  out_file stderr "$__D/e"
+  __end "$1" "$__r"
+}
+__a() {
+  printf '%sI\n' "$__T" >&3
+  ( set --; eval "$__S" ) </dev/null >&3 2>"$__D/x"
+  __r=$?
+  __say "$__r"
+  __end "$1" "$__r"
+}
+__left() { printf '%sL%s\n' "$__T" "$1" >&3; }

@@ -1,0 +1,124 @@
+//! The text that is written into a host's shell.
+
+use super::{Become, BecomeMethod, Error, Step, quote::quote_bytes, wire};
+
+const DRIVER: &str = include_str!("driver.sh");
+const FENCE: &str = include_str!("fence.sh");
+
+/// A token no one can guess: 128 bits of the thread's random generator.
+pub(super) fn token() -> String {
+    format!("@{:032x}@", rand::random::<u128>())
+}
+
+/// The first thing a shell receives: its token, the functions, and the word that it is ready.
+pub(super) fn hello(token: &str, fence: Option<&str>, home: bool) -> Vec<u8> {
+    let mut text = format!("__T='{token}'\n").into_bytes();
+    text.extend_from_slice(DRIVER.replace("@CAP@", &(wire::CAP + 1).to_string()).as_bytes());
+    if home {
+        text.extend_from_slice(b"cd ~ 2>/dev/null || cd /\n");
+    }
+    if let Some(fence) = fence {
+        text.extend_from_slice(FENCE.as_bytes());
+        text.extend_from_slice(b"__fence ");
+        quote_bytes(&mut text, fence.as_bytes());
+        text.extend_from_slice(b" || { printf '%sHfence\\n' \"$__T\" >&3; exit 1; }\n");
+    }
+    text.extend_from_slice(b"printf '%sH%s\\n' \"$__T\" \"$(id)\" >&3\n");
+    text
+}
+
+/// One step as text, `id` in its answer. `fresh` are the library texts this shell has not seen.
+pub(super) fn step(id: u64, step: &Step, fresh: &[&'static str]) -> Vec<u8> {
+    let mut text = Vec::with_capacity(step.text.len() + 256);
+    library(&mut text, fresh);
+    flags(&mut text, step);
+    text.extend_from_slice(b"__S=");
+    quote_bytes(&mut text, &body(step));
+    let run = if step.plain { "__p" } else { "__m" };
+    text.extend_from_slice(format!("\n{run} {id}\n").as_bytes());
+    text
+}
+
+/// One step that runs in a shell of its own, as another user.
+pub(super) fn step_as(id: u64, step: &Step, them: &Become, inner_token: &str, we_are_root: bool) -> Result<Vec<u8>, Error> {
+    let way = way(them, we_are_root, "/bin/sh")?;
+    let mut inner = hello(inner_token, None, true);
+    library(&mut inner, &step.library);
+    flags(&mut inner, step);
+    inner.extend_from_slice(b"__S=");
+    quote_bytes(&mut inner, &body(step));
+    inner.extend_from_slice(if step.plain { b"\n__p 1\n" } else { b"\n__m 1\n" });
+
+    let mut outer = b"printf %s ".to_vec();
+    quote_bytes(&mut outer, &inner);
+    outer.extend_from_slice(format!(" | {way} 3>&-\n").as_bytes());
+    let mut text = b"__S=".to_vec();
+    quote_bytes(&mut text, &outer);
+    text.extend_from_slice(format!("\n__a {id}\n").as_bytes());
+    Ok(text)
+}
+
+/// The line that starts a root shell inside this one, reading the same stdin; it says `go` when that will work.
+pub(super) fn climb(them: &Become) -> Result<Vec<u8>, Error> {
+    let way = way(them, false, "/bin/sh")?;
+    Ok(format!("{way} -c : </dev/null && {{ __left go; {way} >&3; }}; __left $?\n").into_bytes())
+}
+
+fn way(them: &Become, we_are_root: bool, shell: &str) -> Result<String, Error> {
+    if them.user.is_empty()
+        || them.user.starts_with('-')
+        || !them.user.chars().all(|c| c.is_ascii_alphanumeric() || "_-.@\\$".contains(c))
+    {
+        return Err(Error::BadValue(format!("`{}` is no user name to become", them.user.escape_debug())));
+    }
+    let user = super::quote::quote(&them.user);
+    Ok(match (them.method, we_are_root) {
+        // From root, `su` is everywhere and asks nothing.
+        (_, true) | (BecomeMethod::Su, false) => format!("su -s {shell} {user}"),
+        (BecomeMethod::Sudo, false) => format!("sudo -n -H -u {user} -- {shell}"),
+        (BecomeMethod::Doas, false) => format!("doas -n -u {user} {shell}"),
+    })
+}
+
+fn library(into: &mut Vec<u8>, texts: &[&'static str]) {
+    for text in texts {
+        into.extend_from_slice(text.as_bytes());
+        into.push(b'\n');
+    }
+}
+
+fn flags(into: &mut Vec<u8>, step: &Step) {
+    let flag = |on: bool| if on { "1" } else { "" };
+    into.extend_from_slice(format!("CHECK={};DIFF={};", flag(step.check), flag(step.diff)).as_bytes());
+}
+
+/// Environment, files, then the step's own text.
+fn body(step: &Step) -> Vec<u8> {
+    let mut text = Vec::with_capacity(step.text.len() + 64);
+    for (name, value) in &step.environment {
+        text.extend_from_slice(b"export ");
+        text.extend_from_slice(name.as_bytes());
+        text.push(b'=');
+        quote_bytes(&mut text, value.replace('\0', "").as_bytes());
+        text.push(b'\n');
+    }
+    if !step.files.is_empty() {
+        text.extend_from_slice(b"FILES=$__D/f;(umask 077;mkdir \"$FILES\")\ntrap 'rm -rf \"$FILES\"' 0\n");
+        for (name, bytes) in &step.files {
+            if bytes.contains(&0) {
+                use base64::Engine as _;
+                text.extend_from_slice(b"printf %s ");
+                quote_bytes(&mut text, base64::engine::general_purpose::STANDARD.encode(bytes).as_bytes());
+                text.extend_from_slice(b" | base64 -d");
+            } else {
+                text.extend_from_slice(b"printf %s ");
+                quote_bytes(&mut text, bytes);
+            }
+            text.extend_from_slice(b" >\"$FILES\"/");
+            quote_bytes(&mut text, name.as_bytes());
+            text.push(b'\n');
+        }
+    }
+    text.extend_from_slice(step.text.as_bytes());
+    text
+}

@@ -1,0 +1,187 @@
+//! How the system's `ssh` is started: its options, its environment, its password.
+
+use std::{
+    fs,
+    io::Write,
+    os::unix::fs::{OpenOptionsExt, PermissionsExt},
+    path::Path,
+    process::Stdio,
+};
+
+use tokio::process::Command;
+
+use super::{Error, HostKey, Login, Ssh, Target, quote};
+
+/// The name under which pinned keys are kept, whatever address is dialled.
+const ALIAS: &str = "berth-host";
+
+/// What must live as long as the connection, or until the login.
+#[derive(Debug)]
+pub(super) struct Private {
+    dir: tempfile::TempDir,
+}
+
+impl Private {
+    /// Removes the password from the disk; the login is over.
+    pub(super) fn forget_password(&self) {
+        let _ = fs::remove_file(self.dir.path().join("secret"));
+    }
+
+    /// The host keys that `ssh` has written down.
+    pub(super) fn learned(&self) -> Vec<String> {
+        let text = fs::read_to_string(self.dir.path().join("known_hosts")).unwrap_or_default();
+        text.lines().filter_map(|line| line.split_once(' ').map(|(_, key)| key.trim().to_owned())).collect()
+    }
+}
+
+/// The `ssh` command for `target`, and the private folder it needs.
+pub(super) fn command(target: &Target, ssh: &Ssh, plain_kex: bool) -> Result<(Command, Private), Error> {
+    refuse_dash("host", &ssh.host)?;
+    refuse_dash("user", &target.user)?;
+    if let Some(jump) = &ssh.jump {
+        refuse_dash("jump", jump)?;
+    }
+    let dir = tempfile::Builder::new()
+        .prefix(".berth-ssh-")
+        .permissions(fs::Permissions::from_mode(0o700))
+        .tempdir()
+        .map_err(|e| Error::BadValue(format!("cannot make a private folder: {e}")))?;
+    let mut command = Command::new("ssh");
+    clean(&mut command);
+    command.kill_on_drop(true).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    // Keys typed at the terminal reach us, not each connection.
+    command.process_group(0);
+    command.args(["-T", "-x", "-p", &ssh.port.to_string()]);
+    if !target.user.is_empty() {
+        command.args(["-l", &target.user]);
+    }
+    let mut option = |text: &str| {
+        command.args(["-o", text]);
+    };
+    for text in [
+        "ControlMaster=no",
+        "ControlPath=none",
+        "ServerAliveInterval=5",
+        "ServerAliveCountMax=3",
+        "GSSAPIAuthentication=no",
+        "EscapeChar=none",
+        "LogLevel=ERROR",
+        "RequestTTY=no",
+        "ForwardX11=no",
+        "PermitLocalCommand=no",
+        "RemoteCommand=none",
+        "ClearAllForwardings=yes",
+        "UpdateHostKeys=no",
+    ] {
+        option(text);
+    }
+    option(&format!("ConnectTimeout={}", target.connect_timeout.as_secs().max(1)));
+    if !plain_kex {
+        // Cheap for both sides; the rest of the list stays for servers that know only that.
+        option("KexAlgorithms=^curve25519-sha256");
+    }
+    match &ssh.login {
+        Login::Default => option("BatchMode=yes"),
+        Login::KeyFile(path) => {
+            option("BatchMode=yes");
+            option("IdentitiesOnly=yes");
+            option("PreferredAuthentications=publickey");
+            option(&format!("IdentityFile={}", option_path(path)?));
+        }
+        Login::Password(_) => {
+            option("BatchMode=no");
+            option("PubkeyAuthentication=no");
+            option("PreferredAuthentications=password,keyboard-interactive");
+            option("NumberOfPasswordPrompts=1");
+        }
+    }
+    let known = dir.path().join("known_hosts");
+    match &ssh.host_key {
+        HostKey::System => {}
+        HostKey::Pinned(keys) => {
+            let text: String = keys.iter().map(|key| format!("{ALIAS} {}\n", key.trim())).collect();
+            write_private(&known, text.as_bytes(), 0o600)?;
+            option("StrictHostKeyChecking=yes");
+        }
+        HostKey::Learn => {
+            write_private(&known, b"", 0o600)?;
+            option("StrictHostKeyChecking=accept-new");
+        }
+    }
+    if !matches!(ssh.host_key, HostKey::System) {
+        option(&format!("HostKeyAlias={ALIAS}"));
+        option(&format!("UserKnownHostsFile={}", option_path(&known)?));
+        option("GlobalKnownHostsFile=/dev/null");
+        option("HashKnownHosts=no");
+        option("CheckHostIP=no");
+        option("VerifyHostKeyDNS=no");
+    }
+    if let Some(jump) = &ssh.jump {
+        option(&format!("ProxyJump={jump}"));
+    }
+    for text in &ssh.options {
+        option(text);
+    }
+    if let Login::Password(secret) = &ssh.login {
+        let script = dir.path().join("askpass");
+        write_private(&dir.path().join("secret"), secret.0.as_bytes(), 0o600)?;
+        // Only the prompt of this very host gets the password: not a jump host's, not a key's.
+        let prompt = quote::quote(&format!("{}@{}", target.user, ssh.host));
+        write_private(
+            &script,
+            format!("#!/bin/sh\ncase $1 in *{prompt}*assword*) exec cat \"${{0%/*}}/secret\" ;; esac\nexit 1\n").as_bytes(),
+            0o700,
+        )?;
+        command.env("SSH_ASKPASS", &script).env("SSH_ASKPASS_REQUIRE", "force").env("DISPLAY", ":0");
+    }
+    command.args(["--", &ssh.host, "exec /bin/sh"]);
+    Ok((command, Private { dir }))
+}
+
+/// A shell on this machine.
+pub(super) fn local() -> Command {
+    let mut command = Command::new("/bin/sh");
+    clean(&mut command);
+    command.kill_on_drop(true).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command.process_group(0);
+    command
+}
+
+/// Takes Berth's own secrets out of the child's environment.
+fn clean(command: &mut Command) {
+    for (name, _) in std::env::vars_os() {
+        let text = name.to_string_lossy();
+        if ["BERTH_", "JWT_", "DATABASE_", "ADMIN_"].iter().any(|prefix| text.starts_with(prefix)) {
+            command.env_remove(&name);
+        }
+    }
+}
+
+fn refuse_dash(what: &str, value: &str) -> Result<(), Error> {
+    if value.starts_with('-') {
+        return Err(Error::BadValue(format!("{what} `{value}` must not begin with `-`")));
+    }
+    if value.chars().any(|c| c.is_control() || c.is_whitespace()) {
+        return Err(Error::BadValue(format!("{what} must not hold blanks or control characters")));
+    }
+    Ok(())
+}
+
+/// A path as `ssh -o Key=…` reads it: quoted, `%` doubled.
+fn option_path(path: &Path) -> Result<String, Error> {
+    let text = path.to_str().ok_or_else(|| Error::BadValue("a path must be UTF-8".into()))?;
+    if text.contains(['"', '\n', '\0']) {
+        return Err(Error::BadValue(format!("path `{}` holds a character that ssh cannot take", text.escape_debug())));
+    }
+    Ok(format!("\"{}\"", text.replace('%', "%%")))
+}
+
+fn write_private(path: &Path, bytes: &[u8], mode: u32) -> Result<(), Error> {
+    let written = fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(mode)
+        .open(path)
+        .and_then(|mut file| file.write_all(bytes));
+    written.map_err(|e| Error::BadValue(format!("cannot write {}: {e}", path.display())))
+}

@@ -1,0 +1,130 @@
+//! Against a real `/bin/sh` on this machine.
+
+use std::time::Duration;
+
+use super::*;
+
+async fn open() -> Shell {
+    Shell::open(&Target::local("here")).await.expect("a local shell opens")
+}
+
+#[tokio::test]
+async fn a_plain_step_answers_with_status_and_both_streams() {
+    let shell = open().await;
+    let answer = shell.run("echo one; echo two >&2; exit 3").await.unwrap();
+    assert_eq!(answer, Answer { rc: 3, stdout: "one\n".into(), stderr: "two\n".into() });
+    shell.close().await;
+}
+
+#[tokio::test]
+async fn steps_leave_nothing_to_the_next_and_cannot_eat_the_script() {
+    let shell = open().await;
+    let first = shell.send(Step { text: "cd /; X=1; set -u; cat; exec 3>&-; exit 9".into(), plain: true, ..Step::default() });
+    let first = first.await.unwrap();
+    let second = shell.send(Step { text: "echo \"${X-unset}\"; pwd".into(), plain: true, ..Step::default() }).await.unwrap();
+    assert_eq!(first.answer().await.unwrap().rc, 9);
+    let here = std::env::current_dir().unwrap();
+    assert_eq!(second.answer().await.unwrap().stdout, format!("unset\n{}\n", here.display()));
+}
+
+#[tokio::test]
+async fn a_module_step_says_changed_values_and_failure() {
+    let shell = open().await;
+    let text = "changed; out word \"it's\nfine\"; outj n 5; differ f a b; capture sh -c 'echo o; echo e >&2; exit 4'";
+    let step = Step { text: format!("{text}\nfail \"rc $?\""), diff: true, ..Step::default() };
+    let reply = shell.send(step).await.unwrap().reply().await.unwrap();
+    assert!(reply.changed);
+    assert_eq!(reply.failed.as_deref(), Some("rc 4"));
+    assert_eq!(
+        serde_json::Value::Object(reply.result),
+        serde_json::json!({"word": "it's\nfine", "n": 5, "rc": 4, "stdout": "o\n", "stderr": "e\n"})
+    );
+    assert_eq!(reply.diffs, [("f".into(), "a".into(), "b".into())]);
+}
+
+#[tokio::test]
+async fn files_with_any_bytes_arrive_and_are_gone_after() {
+    let shell = open().await;
+    let bytes: Vec<u8> = (0..=255u8).cycle().take(70_000).collect();
+    let step = Step {
+        text: "out dir \"$FILES\"; out sum \"$(cat \"$FILES/a\" | cksum)\"; out text \"$(cat \"$FILES/b\")\"".into(),
+        files: vec![("a".into(), bytes.clone()), ("b".into(), b"it's $(id) \\n".to_vec())],
+        ..Step::default()
+    };
+    let reply = shell.send(step).await.unwrap().reply().await.unwrap();
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), &bytes).unwrap();
+    let expected = shell.run(&format!("cksum <{}", quote(file.path().to_str().unwrap()))).await.unwrap();
+    assert_eq!(reply.result["sum"], expected.stdout.trim_end());
+    assert_eq!(reply.result["text"], "it's $(id) \\n");
+    assert!(!std::path::Path::new(reply.result["dir"].as_str().unwrap()).exists());
+}
+
+#[tokio::test]
+async fn a_step_beyond_its_deadline_ends_the_connection() {
+    let shell = open().await;
+    let error = shell.run_within("sleep 60", Duration::from_millis(100)).await.unwrap_err();
+    assert!(matches!(error, Error::TimedOut { .. }), "{error}");
+    assert!(matches!(shell.run("echo").await, Err(Error::TimedOut { .. })));
+}
+
+#[tokio::test]
+async fn a_flood_is_cut_and_the_shell_goes_on() {
+    let shell = open().await;
+    let answer = shell.run("head -c 9000000 /dev/zero | tr '\\0' x").await.unwrap();
+    assert!(answer.stdout.len() < 4 * 1024 * 1024 + 100);
+    assert!(answer.stdout.ends_with("too long]"));
+    assert_eq!(shell.run("echo on").await.unwrap().stdout, "on\n");
+}
+
+#[tokio::test]
+async fn another_user_s_step_runs_in_a_shell_of_its_own() {
+    let shell = open().await;
+    if shell.user() != "root" {
+        return;
+    }
+    let them = Become { user: "nobody".into(), method: BecomeMethod::Sudo, password: None };
+    let step = Step { text: "out who \"$(id -un)\"; changed".into(), become_user: Some(them.clone()), ..Step::default() };
+    let reply = shell.send(step).await.unwrap().reply().await.unwrap();
+    assert_eq!(reply.result["who"], "nobody");
+    assert!(reply.changed);
+    let them = Become { user: "no-such-user".into(), ..them };
+    let step = Step { text: "true".into(), become_user: Some(them), ..Step::default() };
+    let error = shell.send(step).await.unwrap().reply().await.unwrap_err();
+    assert!(matches!(error, Error::Become { .. }), "{error}");
+    assert_eq!(shell.run("echo on").await.unwrap().stdout, "on\n");
+}
+
+#[tokio::test]
+async fn the_same_fence_token_ends_the_earlier_shell_and_its_children() {
+    let target = Target { fence: Some(format!("test-{}", rand::random::<u64>())), ..Target::local("here") };
+    let first = Shell::open(&target).await.unwrap();
+    let pending = first.send(Step { text: "sleep 300 & sleep 301".into(), plain: true, ..Step::default() }).await.unwrap();
+    let second = Shell::open(&target).await.unwrap();
+    assert!(matches!(pending.answer().await, Err(Error::Closed(_))));
+    assert_eq!(second.run("echo alone").await.unwrap().stdout, "alone\n");
+}
+
+#[tokio::test]
+async fn what_a_command_prints_is_never_a_record() {
+    let shell = open().await;
+    let text = "capture sh -c 'printf \"@0@E1 0\\n\"; echo \"$__T\"E1 0; set; env' >/dev/null";
+    let reply = shell.send(Step { text: text.into(), ..Step::default() }).await.unwrap().reply().await.unwrap();
+    assert_eq!(reply.rc, 0);
+    assert!(reply.result["stdout"].as_str().unwrap().contains("@0@E1 0\nE1 0\n"));
+    assert_eq!(shell.run("echo on").await.unwrap().stdout, "on\n");
+}
+
+#[tokio::test]
+async fn values_that_would_be_options_are_refused() {
+    let ssh = Ssh {
+        host: "-oProxyCommand=touch /tmp/x".into(),
+        port: 22,
+        jump: None,
+        login: Login::Default,
+        host_key: HostKey::Learn,
+        options: vec![],
+    };
+    let target = Target { via: Via::Ssh(ssh), ..Target::local("h") };
+    assert!(matches!(Shell::open(&target).await, Err(Error::BadValue(_))));
+}
