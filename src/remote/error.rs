@@ -9,7 +9,9 @@ pub enum Error {
     #[error("cannot be reached: {0}")]
     Unreachable(String),
     /// The host showed another key than the one that is pinned. Nothing was sent to it.
-    #[error("the host key of `{host}` is not the one that is pinned; if the machine was reinstalled, register it again")]
+    #[error(
+        "the host key of `{host}` is not the one that is pinned; if the machine was reinstalled, register it again"
+    )]
     HostKeyChanged {
         /// Name or address as it was dialled.
         host: String,
@@ -52,8 +54,11 @@ pub(super) fn classify(host: &str, status: &str, text: &str) -> Error {
     let lower = text.to_lowercase();
     let line = last_line(text);
     let any = |words: &[&str]| words.iter().any(|w| lower.contains(w));
-    if any(&["remote host identification has changed", "host key verification failed", "no matching host key fingerprint"])
-        || (lower.contains("host key is known for") && lower.contains("strict checking"))
+    if any(&[
+        "remote host identification has changed",
+        "host key verification failed",
+        "no matching host key fingerprint",
+    ]) || (lower.contains("host key is known for") && lower.contains("strict checking"))
     {
         return Error::HostKeyChanged { host: host.to_owned() };
     }

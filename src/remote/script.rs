@@ -40,7 +40,13 @@ pub(super) fn step(id: u64, step: &Step, fresh: &[&'static str]) -> Vec<u8> {
 }
 
 /// One step that runs in a shell of its own, as another user.
-pub(super) fn step_as(id: u64, step: &Step, them: &Become, inner_token: &str, we_are_root: bool) -> Result<Vec<u8>, Error> {
+pub(super) fn step_as(
+    id: u64,
+    step: &Step,
+    them: &Become,
+    inner_token: &str,
+    we_are_root: bool,
+) -> Result<Vec<u8>, Error> {
     let way = way(them, we_are_root, "/bin/sh")?;
     let mut inner = hello(inner_token, None, true);
     library(&mut inner, &step.library);

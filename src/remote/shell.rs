@@ -169,10 +169,7 @@ impl Shell {
         let stderr = child.stderr.take().ok_or_else(missing)?;
 
         let token = script::token();
-        let shared = Arc::new(Shared {
-            state: Mutex::default(),
-            wake: Notify::new(),
-        });
+        let shared = Arc::new(Shared { state: Mutex::default(), wake: Notify::new() });
         let (to_host, from_us) = mpsc::unbounded_channel();
         let tasks = vec![
             tokio::spawn(write(stdin, from_us)),
@@ -502,12 +499,8 @@ fn identity(id: &str) -> (String, bool) {
 /// The answer of a host that is none.
 fn fake(step: &Step) -> Pending {
     let (answer, inner) = oneshot::channel();
-    let record = |kind, head: &str, body: &str| Record {
-        kind,
-        head: head.into(),
-        body: body.as_bytes().to_vec(),
-        cut: false,
-    };
+    let record =
+        |kind, head: &str, body: &str| Record { kind, head: head.into(), body: body.as_bytes().to_vec(), cut: false };
     let records = if step.plain { Vec::new() } else { vec![record(b'C', "", ""), record(b'J', "rc", "0")] };
     let _ = answer.send(Ok(Raw { records, last: record(b'E', "1 0", "") }));
     Pending { inner, inner_token: None, user: String::new() }

@@ -129,7 +129,8 @@ pub(super) fn command(target: &Target, ssh: &Ssh, plain_kex: bool) -> Result<(Co
         let prompt = quote::quote(&format!("{}@{}", target.user, ssh.host));
         write_private(
             &script,
-            format!("#!/bin/sh\ncase $1 in *{prompt}*assword*) exec cat \"${{0%/*}}/secret\" ;; esac\nexit 1\n").as_bytes(),
+            format!("#!/bin/sh\ncase $1 in *{prompt}*assword*) exec cat \"${{0%/*}}/secret\" ;; esac\nexit 1\n")
+                .as_bytes(),
             0o700,
         )?;
         command.env("SSH_ASKPASS", &script).env("SSH_ASKPASS_REQUIRE", "force").env("DISPLAY", ":0");

@@ -123,9 +123,8 @@ impl Reply {
 
 impl Answer {
     pub(super) fn of(records: &[Record], rc: i32) -> Self {
-        let get = |name: &str| {
-            records.iter().find(|r| r.kind == b'O' && r.head == name).map(text_of).unwrap_or_default()
-        };
+        let get =
+            |name: &str| records.iter().find(|r| r.kind == b'O' && r.head == name).map(text_of).unwrap_or_default();
         Self { rc, stdout: get("stdout"), stderr: get("stderr") }
     }
 }

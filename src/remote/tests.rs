@@ -19,9 +19,11 @@ async fn a_plain_step_answers_with_status_and_both_streams() {
 #[tokio::test]
 async fn steps_leave_nothing_to_the_next_and_cannot_eat_the_script() {
     let shell = open().await;
-    let first = shell.send(Step { text: "cd /; X=1; set -u; cat; exec 3>&-; exit 9".into(), plain: true, ..Step::default() });
+    let first =
+        shell.send(Step { text: "cd /; X=1; set -u; cat; exec 3>&-; exit 9".into(), plain: true, ..Step::default() });
     let first = first.await.unwrap();
-    let second = shell.send(Step { text: "echo \"${X-unset}\"; pwd".into(), plain: true, ..Step::default() }).await.unwrap();
+    let second =
+        shell.send(Step { text: "echo \"${X-unset}\"; pwd".into(), plain: true, ..Step::default() }).await.unwrap();
     assert_eq!(first.answer().await.unwrap().rc, 9);
     let here = std::env::current_dir().unwrap();
     assert_eq!(second.answer().await.unwrap().stdout, format!("unset\n{}\n", here.display()));
@@ -84,7 +86,8 @@ async fn another_user_s_step_runs_in_a_shell_of_its_own() {
         return;
     }
     let them = Become { user: "nobody".into(), method: BecomeMethod::Sudo, password: None };
-    let step = Step { text: "out who \"$(id -un)\"; changed".into(), become_user: Some(them.clone()), ..Step::default() };
+    let step =
+        Step { text: "out who \"$(id -un)\"; changed".into(), become_user: Some(them.clone()), ..Step::default() };
     let reply = shell.send(step).await.unwrap().reply().await.unwrap();
     assert_eq!(reply.result["who"], "nobody");
     assert!(reply.changed);
@@ -99,7 +102,8 @@ async fn another_user_s_step_runs_in_a_shell_of_its_own() {
 async fn the_same_fence_token_ends_the_earlier_shell_and_its_children() {
     let target = Target { fence: Some(format!("test-{}", rand::random::<u64>())), ..Target::local("here") };
     let first = Shell::open(&target).await.unwrap();
-    let pending = first.send(Step { text: "sleep 300 & sleep 301".into(), plain: true, ..Step::default() }).await.unwrap();
+    let pending =
+        first.send(Step { text: "sleep 300 & sleep 301".into(), plain: true, ..Step::default() }).await.unwrap();
     let second = Shell::open(&target).await.unwrap();
     assert!(matches!(pending.answer().await, Err(Error::Closed(_))));
     assert_eq!(second.run("echo alone").await.unwrap().stdout, "alone\n");

@@ -91,9 +91,9 @@ impl Parser {
 
     /// End, hello and left are one line each: they count as soon as the line is there.
     fn line_is_whole(&self) -> bool {
-        self.current.as_ref().is_some_and(|current| {
-            matches!(current.first(), Some(b'E' | b'H' | b'L')) && current.contains(&b'\n')
-        })
+        self.current
+            .as_ref()
+            .is_some_and(|current| matches!(current.first(), Some(b'E' | b'H' | b'L')) && current.contains(&b'\n'))
     }
 
     fn cap_of(&self, kind: u8) -> usize {
@@ -115,7 +115,8 @@ impl Parser {
     }
 
     /// Lets a record's payload be `cap` bytes long.
-    pub fn with_cap(mut self, cap: usize) -> Self {
+    #[cfg(test)]
+    fn with_cap(mut self, cap: usize) -> Self {
         self.cap = cap;
         self
     }

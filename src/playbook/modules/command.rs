@@ -124,7 +124,7 @@ fn script(args: &Args, run: &str, cmd: &str) -> Script {
     text.push('\n');
     if let Some(dir) = args.str("chdir") {
         let dir = expand_home(dir);
-        let _ = writeln!(text, "cd -- {dir} || {{ changed=; fail \"cannot change into \"{dir}; }}");
+        let _ = writeln!(text, "cd -- {dir} || {{ fail \"cannot change into \"{dir}; }}");
     }
     // A glob is not quoted, so that the shell finds what it stands for.
     if let Some(path) = args.str("creates") {
@@ -144,7 +144,7 @@ fn script(args: &Args, run: &str, cmd: &str) -> Script {
     }
     if args.str("creates").is_some() || args.str("removes").is_some() {
         // With one of these, check mode can tell what would happen.
-        text.push_str("[ -z \"$CHECK\" ] || { changed; out msg 'Command would have run if not in check mode'; skip_as_changed=1; exit 0; }\n");
+        text.push_str("[ -z \"$CHECK\" ] || { changed; out msg 'Command would have run if not in check mode'; exit 0; }\n");
     } else {
         text.push_str("[ -z \"$CHECK\" ] || skip 'Command would have run if not in check mode'\n");
     }
@@ -303,7 +303,8 @@ mod tests {
     #[tokio::test]
     async fn hostile_text_comes_back_letter_by_letter() {
         for text in ["it's", "$(touch /x)", "`id`", "a\nb", "-n", "\\", "\"", "é ☃", &"x'$(".repeat(2500)] {
-            let result = trial::local("command", json!({"argv": ["printf", "%s", text], "expand_argument_vars": false}));
+            let result =
+                trial::local("command", json!({"argv": ["printf", "%s", text], "expand_argument_vars": false}));
             assert_eq!(result.await.unwrap()["stdout"], text);
         }
     }
@@ -317,7 +318,8 @@ mod tests {
 
     #[tokio::test]
     async fn creates_skips_when_the_path_is_there() {
-        let result = trial::local("command", json!({"_raw_params": "false", "creates": "/et*/passw[d]"})).await.unwrap();
+        let result =
+            trial::local("command", json!({"_raw_params": "false", "creates": "/et*/passw[d]"})).await.unwrap();
         assert_eq!((&result["rc"], &result["changed"]), (&json!(0), &json!(false)));
         let result = trial::local("shell", json!({"cmd": "cat", "stdin": "it's"})).await.unwrap();
         assert_eq!(result["stdout"], "it's");

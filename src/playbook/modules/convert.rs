@@ -152,7 +152,8 @@ pub fn of_free_form(module: &Module, line: &str) -> Result<Map<String, Value>, S
     let mut args = Map::new();
     let mut rest = Vec::new();
     for word in split(line) {
-        let known = ["creates", "removes", "chdir", "executable", "warn", "stdin", "stdin_add_newline", "strip_empty_ends"];
+        let known =
+            ["creates", "removes", "chdir", "executable", "warn", "stdin", "stdin_add_newline", "strip_empty_ends"];
         match word.split_once('=') {
             Some((name, value)) if known.contains(&name) && module.args.iter().any(|arg| arg.name == name) => {
                 args.insert(name.to_owned(), Value::String(unquote(value)));
@@ -275,9 +276,6 @@ mod tests {
             Value::Object(of_free_form(command, "ls -l 'a b' creates={{ x | default('y z') }}").unwrap()),
             json!({"_raw_params": "ls -l 'a b'", "creates": "{{ x | default('y z') }}"})
         );
-        assert_eq!(
-            Value::Object(of_free_form(command, "X=1   env").unwrap()),
-            json!({"_raw_params": "X=1   env"})
-        );
+        assert_eq!(Value::Object(of_free_form(command, "X=1   env").unwrap()), json!({"_raw_params": "X=1   env"}));
     }
 }
