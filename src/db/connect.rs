@@ -73,7 +73,7 @@ impl Db {
                 }
             }
         };
-        Ok(Self { pool, dialect, clock, url, turn: Arc::new(Mutex::new(())) })
+        Ok(Self { pool, dialect, clock, url, turn: Arc::new(Mutex::new(())), announced: Arc::default() })
     }
 
     /// Whether the database answers.

@@ -9,7 +9,10 @@ mod migrate;
 
 use std::{
     ops::{Deref, DerefMut},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use sqlx::{Any, AnyConnection, AnyPool, AssertSqlSafe, Row, SqlSafeStr, Transaction, pool::PoolConnection};
@@ -41,7 +44,7 @@ pub enum Lock {
 
 impl Dialect {
     /// `select` with the row lock that this database has. On SQLite a write transaction is alone anyway.
-    pub fn locking(self, select: &str, lock: Lock) -> impl SqlSafeStr {
+    pub fn locking(self, select: &str, lock: Lock) -> impl SqlSafeStr + use<> {
         let suffix = match (self, lock) {
             (Self::Sqlite, _) => "",
             (Self::MySql, Lock::Wait) => " for update",
@@ -66,6 +69,7 @@ pub struct Db {
     url: String,
     /// SQLite has one writer; those of this process stand in line here instead of polling its lock.
     turn: Arc<Mutex<()>>,
+    announced: Arc<AtomicU64>,
 }
 
 impl Db {
@@ -87,7 +91,7 @@ impl Db {
         };
         let mut inner = self.pool.begin_with(begin).await?;
         let now = self.now(&mut inner).await?;
-        Ok(Tx { inner, now, dialect: self.dialect, turn })
+        Ok(Tx { inner, now, dialect: self.dialect, turn, announced: Arc::clone(&self.announced), announce: false })
     }
 
     /// The database's now. On SQLite that is this machine's clock; on MySQL the server's.
@@ -99,6 +103,11 @@ impl Db {
                 Ok(row.try_get::<i64, _>(0)?.saturating_add(self.clock.offset()))
             }
         }
+    }
+
+    /// Counts this process's commits that were announced: whoever keeps a copy of rows looks here whether it is old.
+    pub fn announced(&self) -> u64 {
+        self.announced.load(Ordering::Acquire)
     }
 
     /// Closes every connection; what waits for one gets an error.
@@ -116,12 +125,23 @@ pub struct Tx {
     /// Which dialect it speaks.
     pub dialect: Dialect,
     turn: Option<OwnedMutexGuard<()>>,
+    announced: Arc<AtomicU64>,
+    announce: bool,
 }
 
 impl Tx {
+    /// Says that this transaction changes rows that copies are kept of; counted after the commit ([`Db::announced`]).
+    pub fn announce(&mut self) {
+        self.announce = true;
+    }
+
     /// Makes it last.
     pub async fn commit(self) -> sqlx::Result<()> {
         let done = self.inner.commit().await;
+        if self.announce {
+            // Also after an error: it may have happened all the same.
+            self.announced.fetch_add(1, Ordering::Release);
+        }
         drop(self.turn);
         done
     }

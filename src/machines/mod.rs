@@ -1,1 +1,110 @@
-//! (to come)
+//! The pool: register, import, labels, health, quarantine.
+//!
+//! A machine is a row with a state and an epoch; every move is a compare-and-set on the epoch, so whoever read an
+//! old row changes nothing. Invariants: only `verifying` leads to `ready`; a machine that a lease touched is cleaned
+//! before it is verified; a held machine is in nobody else's hands; a ready machine is held by nobody. Deliberately
+//! absent: what a lease is, and how a machine is cleaned.
+
+mod model;
+mod store;
+mod target;
+
+use std::collections::BTreeMap;
+
+pub use self::{
+    model::{Change, Count, Facts, Machine, NoState, State, backoff},
+    store::{by_id, find, held_by, lock},
+    target::target,
+};
+use crate::{db::Tx, ids::LeaseId};
+
+/// Picks ready machines of a pool, the longest unused first, and gives them to `lease` in the caller's transaction.
+/// May find fewer than asked; then the caller decides.
+pub async fn take(
+    tx: &mut Tx,
+    pool: &str,
+    labels: &BTreeMap<String, String>,
+    count: usize,
+    lease: LeaseId,
+) -> sqlx::Result<Vec<Machine>> {
+    let limit = i64::try_from(count).unwrap_or(i64::MAX);
+    let mut taken = Vec::new();
+    for mut machine in store::lock_ready(tx, pool, labels, limit).await? {
+        if store::hold(tx, &machine, lease).await? {
+            machine.state = State::Held;
+            machine.state_since = tx.now;
+            machine.held_by = Some(lease);
+            machine.epoch += 1;
+            machine.attempts = 0;
+            (machine.reason, machine.next_try) = (None, None);
+            taken.push(machine);
+        }
+    }
+    if !taken.is_empty() {
+        tx.announce();
+    }
+    metrics::counter!("berth_machine_transitions_total", "from" => "ready", "to" => "held")
+        .increment(taken.len() as u64);
+    Ok(taken)
+}
+
+/// Moves a machine, if it is still where the caller saw it. `None`: somebody else moved it; read it again.
+///
+/// A move that the states forbid is an error, because the caller's plan is wrong. Two moves do more than they say:
+/// to `ready` clears holder, errors and counters, and goes to `then_state` instead when an admin asked for that
+/// meanwhile; to `provisioning` marks the machine as touched.
+pub async fn shift(tx: &mut Tx, machine: &Machine, to: State, why: Change) -> sqlx::Result<Option<Machine>> {
+    if !machine.may_become(to) {
+        return Err(sqlx::Error::InvalidArgument(format!(
+            "machine `{}` may not go from {} to {to}",
+            machine.name, machine.state
+        )));
+    }
+    let after = moved(machine, to, why, tx.now);
+    if !store::swap(tx, machine.epoch, &after).await? {
+        return Ok(None);
+    }
+    tx.announce();
+    if machine.state != after.state {
+        metrics::counter!("berth_machine_transitions_total", "from" => machine.state.as_str(), "to" => after.state.as_str())
+            .increment(1);
+    }
+    Ok(Some(after))
+}
+
+/// The machine as a move leaves it.
+fn moved(machine: &Machine, to: State, why: Change, now: crate::clock::Millis) -> Machine {
+    let mut after = machine.clone();
+    after.epoch += 1;
+    after.state = to;
+    after.reason = why.reason;
+    after.last_error = why.last_error;
+    after.next_try = why.next_try;
+    after.deadline = why.deadline;
+    after.failures = why.failures.of(machine.failures);
+    if why.release_holder {
+        after.held_by = None;
+    }
+    if matches!(to, State::Provisioning | State::Leased) && after.touched_at.is_none() {
+        after.touched_at = Some(now);
+    }
+    if to == State::Ready {
+        after.held_by = None;
+        after.touched_at = None;
+        after.failures = 0;
+        (after.last_error, after.next_try, after.deadline) = (None, None, None);
+        if let Some(then) = after.then_state.take() {
+            after.state = then;
+            after.reason = after.then_reason.take();
+        }
+    }
+    let changes = after.state != machine.state;
+    if changes {
+        after.state_since = now;
+    }
+    after.attempts = match (why.attempts, changes) {
+        (Count::Keep, true) => 0,
+        (count, _) => count.of(machine.attempts),
+    };
+    after
+}

@@ -110,7 +110,7 @@ create table machine (
     login_user varchar(64) not null,
     pool varchar(64) not null,
     labels text not null,
-    jump varchar(255),
+    jump varchar(255) not null,
     key_file varchar(1024),
     password_sealed text,
     host_keys text,
@@ -120,6 +120,9 @@ create table machine (
     state_since bigint not null,
     reason text,
     held_by varchar(36),
+    touched_at bigint,
+    then_state varchar(16),
+    then_reason text,
     epoch bigint not null,
     deadline bigint,
     attempts bigint not null,
@@ -131,7 +134,7 @@ create table machine (
     updated_at bigint not null
 );
 create unique index machine_name on machine (name);
-create unique index machine_address on machine (host, port);
+create unique index machine_address on machine (host, port, jump);
 create index machine_pick on machine (state, pool, state_since);
 create index machine_retry on machine (state, next_try);
 
