@@ -1,1 +1,77 @@
-//! (to come)
+//! Logs and metrics.
+//!
+//! Logs go to stderr, so that a command's stdout stays data. Metrics are kept in memory and rendered on demand;
+//! the server decides where they can be read.
+
+use std::sync::OnceLock;
+
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use tracing_subscriber::{EnvFilter, Layer, layer::SubscriberExt, util::SubscriberInitExt};
+
+/// How a log line looks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lines {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// Starts logging. `level` is a word such as `info`, or directives; a broken one counts as `info`.
+///
+/// Calling it again changes nothing.
+pub fn init(level: &str, lines: Lines) {
+    let level = if level.trim().is_empty() { "info" } else { level.trim() };
+    // One noisy word for all of Berth must not turn on every statement of the database driver.
+    let quiet = "sqlx=warn,hyper=warn,h2=warn,rustls=warn,bollard=warn";
+    let directives = if level.contains('=') { level.to_owned() } else { format!("{},{quiet}", level.to_lowercase()) };
+    let filter = EnvFilter::try_new(directives).unwrap_or_else(|_| EnvFilter::new(format!("info,{quiet}")));
+    let writer = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    let layer = match lines {
+        Lines::Text => writer.with_target(false).boxed(),
+        Lines::Json => writer.json().flatten_event(true).with_current_span(true).with_span_list(false).boxed(),
+    };
+    let _ = tracing_subscriber::registry().with(layer).with(filter).try_init();
+}
+
+/// The process's metrics; the first call begins to collect them.
+pub fn metrics() -> &'static PrometheusHandle {
+    static HANDLE: OnceLock<PrometheusHandle> = OnceLock::new();
+    HANDLE.get_or_init(|| {
+        let buckets = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0];
+        let recorder =
+            PrometheusBuilder::new().set_buckets(&buckets).expect("the buckets are not empty").build_recorder();
+        let handle = recorder.handle();
+        if metrics::set_global_recorder(recorder).is_err() {
+            tracing::warn!("metrics are collected by somebody else");
+        }
+        describe();
+        handle
+    })
+}
+
+/// Says what the metrics of the plumbing mean. A slice describes its own in the same way.
+fn describe() {
+    metrics::describe_counter!("http_requests_total", "requests answered, by method, route and status");
+    metrics::describe_histogram!(
+        "http_request_duration_seconds",
+        metrics::Unit::Seconds,
+        "time to the first byte of the answer, by method and route"
+    );
+    metrics::describe_counter!("http_rate_limited_total", "requests refused because one address sent too many");
+    metrics::describe_counter!("accounts_logins_total", "sign-ins, by outcome");
+    metrics::describe_counter!("accounts_refresh_reuse_total", "refresh tokens seen twice, each ends its session");
+    metrics::describe_counter!("panics_total", "requests that ended in a panic");
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn a_counted_thing_is_rendered() {
+        super::metrics();
+        metrics::counter!("accounts_logins_total", "outcome" => "test").increment(1);
+        let text = super::metrics().render();
+        assert!(text.contains("# HELP accounts_logins_total sign-ins, by outcome"), "{text}");
+        assert!(text.contains("accounts_logins_total{outcome=\"test\"}"), "{text}");
+    }
+}
