@@ -178,9 +178,10 @@ mod tests {
 
     #[test]
     fn what_is_not_json_is_400() {
-        for text in ["", "{", "{\"hosts\": [] } x", "\u{0}", "nul", &"[".repeat(100_000)] {
+        for text in ["", "{", "{\"hosts\": [] } x", "\u{0}", "nul"] {
             assert_eq!(problem(text).0, 400, "{}", &text[..text.len().min(20)]);
         }
+        assert_eq!(parse::<serde_json::Value>("[".repeat(100_000).as_bytes()).unwrap_err().status, 400);
         assert_eq!(parse::<Sample>(b"{\"hosts\xff\": []}").unwrap_err().status, 400);
     }
 }

@@ -144,7 +144,9 @@ fn script(args: &Args, run: &str, cmd: &str) -> Script {
     }
     if args.str("creates").is_some() || args.str("removes").is_some() {
         // With one of these, check mode can tell what would happen.
-        text.push_str("[ -z \"$CHECK\" ] || { changed; out msg 'Command would have run if not in check mode'; exit 0; }\n");
+        text.push_str(
+            "[ -z \"$CHECK\" ] || { changed; out msg 'Command would have run if not in check mode'; exit 0; }\n",
+        );
     } else {
         text.push_str("[ -z \"$CHECK\" ] || skip 'Command would have run if not in check mode'\n");
     }
