@@ -1,6 +1,144 @@
 //! The command line.
+//!
+//! `mod.rs` is the tree of commands and where each goes; a file holds one family. Commands that concern the pool
+//! talk to the server by HTTP and know nothing else of it; `playbook`, `config`, `serve` and `migrate` work here.
+
+mod account;
+mod audit;
+mod client;
+mod client_options;
+mod events;
+mod fault;
+mod help;
+mod machines;
+mod output;
+mod profile;
+mod register;
+mod reservations;
+mod runs;
+mod ssh;
+mod terminal;
+mod users;
+mod wait;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{CommandFactory, Parser, Subcommand};
+
+use self::{
+    client_options::ClientOptions,
+    fault::{Fault, code_of},
+    output::colour_wanted,
+};
+
+/// A pool of machines that people can book.
+///
+/// Book machines for a time, get a login on them, and give them back clean.
+#[derive(Debug, Parser)]
+#[command(name = "berth", version, disable_help_subcommand = true, max_term_width = 100, after_help = help::ROOT)]
+struct Cli {
+    #[command(flatten)]
+    options: ClientOptions,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    #[command(flatten)]
+    Account(account::Command),
+    /// Machines of the pool: list, show, add, remove, check, quarantine, release
+    #[command(subcommand, visible_alias = "machine")]
+    Machines(machines::Command),
+    Register(register::Args),
+    Available(machines::AvailableArgs),
+    Reserve(reservations::ReserveArgs),
+    /// Reservations: list, show, extend, release
+    #[command(subcommand, visible_alias = "reservation")]
+    Reservations(reservations::Command),
+    ReleaseAll(reservations::ReleaseAllArgs),
+    Ssh(ssh::Args),
+    /// Runs of playbooks on machines, and what they did
+    #[command(subcommand, visible_alias = "run")]
+    Runs(runs::Command),
+    Events(events::Args),
+    /// Accounts: list, show, add, change, remove, approve, suspend, reset
+    #[command(subcommand, visible_alias = "user")]
+    Users(users::Command),
+    Audit(audit::Args),
+    Completions(help::CompletionsArgs),
+    Help(help::HelpArgs),
+    #[command(name = "help-markdown", hide = true)]
+    HelpMarkdown,
+}
 
 /// Runs the command that the process arguments name.
-pub fn main() -> std::process::ExitCode {
-    std::process::ExitCode::SUCCESS
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Nothing is left to tell when stdout or stderr is gone.
+            let _ = error.print();
+            return ExitCode::from(if error.use_stderr() { fault::USAGE } else { fault::OK });
+        }
+    };
+    let runtime = match tokio::runtime::Runtime::new() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            terminal::say(&format!("error: cannot start: {error}"));
+            return ExitCode::from(fault::FAILED);
+        }
+    };
+    let answer = runtime.block_on(run(cli));
+    // Whatever still runs in the background belongs to a command that is over.
+    runtime.shutdown_background();
+    match answer {
+        Ok(()) => ExitCode::from(fault::OK),
+        Err(error) => {
+            complain(&error);
+            ExitCode::from(code_of(&error))
+        }
+    }
+}
+
+async fn run(cli: Cli) -> Result<()> {
+    let options = cli.options;
+    match cli.command {
+        Command::Account(command) => account::run(command, &options).await,
+        Command::Machines(command) => machines::run(command, &options).await,
+        Command::Register(args) => register::run(args, &options).await,
+        Command::Available(args) => machines::available(args, &options).await,
+        Command::Reserve(args) => reservations::reserve(args, &options).await,
+        Command::Reservations(command) => reservations::run(command, &options).await,
+        Command::ReleaseAll(args) => reservations::release_all(args, &options).await,
+        Command::Ssh(args) => ssh::run(args, &options).await,
+        Command::Runs(command) => runs::run(command, &options).await,
+        Command::Events(args) => events::run(args, &options).await,
+        Command::Users(command) => users::run(command, &options).await,
+        Command::Audit(args) => audit::run(args, &options).await,
+        Command::Completions(args) => help::completions(&args, Cli::command()),
+        Command::Help(args) => help::run(&args, Cli::command()),
+        Command::HelpMarkdown => output::print(&help::markdown(Cli::command())),
+    }
+}
+
+/// Says on stderr what went wrong, every cause of it.
+fn complain(error: &anyhow::Error) {
+    if matches!(error.downcast_ref::<Fault>(), Some(Fault::Said(_))) {
+        return;
+    }
+    let coloured = colour_wanted() && std::io::IsTerminal::is_terminal(&std::io::stderr());
+    let mark = if coloured { "\u{1b}[1;31merror:\u{1b}[0m" } else { "error:" };
+    terminal::say(&format!("{mark} {}", output::plain(&format!("{error:#}"))));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_tree_holds_together() {
+        Cli::command().debug_assert();
+    }
 }
