@@ -5,9 +5,12 @@
 //! before it is verified; a held machine is in nobody else's hands; a ready machine is held by nobody. Deliberately
 //! absent: what a lease is, and how a machine is cleaned.
 
+mod inventory;
 mod model;
+mod rules;
 mod store;
 mod target;
+mod yaml;
 
 use std::collections::BTreeMap;
 
