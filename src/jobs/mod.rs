@@ -60,13 +60,18 @@ pub struct Claim {
 /// Asks for `kind` to run for `subject` at `run_at` or earlier. Asking twice is asking once; asking while it runs
 /// makes it run again.
 pub async fn enqueue(tx: &mut Tx, kind: &Kind, subject: &str, run_at: Millis) -> sqlx::Result<()> {
-    if store::ask_again(tx, kind.name, subject, run_at).await? {
+    enqueue_named(tx, kind.name, subject, run_at).await
+}
+
+/// The same for a kind that a slice below owns, by its name.
+pub async fn enqueue_named(tx: &mut Tx, kind: &str, subject: &str, run_at: Millis) -> sqlx::Result<()> {
+    if store::ask_again(tx, kind, subject, run_at).await? {
         return Ok(());
     }
     let now = tx.now;
-    match store::insert(tx, JobId::new(), kind.name, subject, run_at, now).await {
+    match store::insert(tx, JobId::new(), kind, subject, run_at, now).await {
         // Somebody inserted the same in the meantime.
-        Err(error) if is_taken(&error) => store::ask_again(tx, kind.name, subject, run_at).await.map(drop),
+        Err(error) if is_taken(&error) => store::ask_again(tx, kind, subject, run_at).await.map(drop),
         other => other,
     }
 }

@@ -319,6 +319,7 @@ mod tests {
                 (4, "/machines/0/port"),
                 (6, "/machines/0"),
                 (7, "/machines/1"),
+                (9, "/machines/2/name"),
                 (12, "/machines/2/labels"),
                 (13, "/machines/3"),
             ]

@@ -84,7 +84,7 @@ impl State {
     /// | new | checking |
     /// | checking | verifying |
     /// | verifying | ready, cleaning |
-    /// | ready | held |
+    /// | ready | held, checking |
     /// | held | provisioning, draining, cleaning, verifying (nothing was touched) |
     /// | provisioning | leased, draining, cleaning |
     /// | leased | draining, cleaning |
@@ -108,7 +108,7 @@ impl State {
             (New, Checking) => true,
             (Checking, Verifying) => true,
             (Verifying, Ready | Cleaning) => true,
-            (Ready, Held) => true,
+            (Ready, Held | Checking) => true,
             (Held, Provisioning | Draining | Cleaning | Verifying) => true,
             (Provisioning, Leased | Draining | Cleaning) => true,
             (Leased, Draining | Cleaning) => true,
@@ -331,7 +331,7 @@ mod tests {
         let table: [(State, &[State]); 12] = [
             (New, &[New, Checking]),
             (Checking, &[Checking, Verifying]),
-            (Ready, &[Held]),
+            (Ready, &[Held, Checking]),
             (Held, &[Held, Provisioning, Draining, Cleaning, Verifying]),
             (Provisioning, &[Provisioning, Leased, Draining, Cleaning]),
             (Leased, &[Leased, Draining, Cleaning]),
