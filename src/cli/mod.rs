@@ -10,6 +10,7 @@ mod client_options;
 mod events;
 mod fault;
 mod help;
+mod local;
 mod machines;
 mod output;
 mod profile;
@@ -67,6 +68,10 @@ enum Command {
     #[command(subcommand, visible_alias = "user")]
     Users(users::Command),
     Audit(audit::Args),
+    /// The server's settings: example, check
+    #[command(subcommand)]
+    Config(local::ConfigCommand),
+    Migrate(local::MigrateArgs),
     Completions(help::CompletionsArgs),
     Help(help::HelpArgs),
     #[command(name = "help-markdown", hide = true)]
@@ -117,6 +122,8 @@ async fn run(cli: Cli) -> Result<()> {
         Command::Events(args) => events::run(args, &options).await,
         Command::Users(command) => users::run(command, &options).await,
         Command::Audit(args) => audit::run(args, &options).await,
+        Command::Config(command) => local::config(&command, &options),
+        Command::Migrate(args) => local::migrate(args).await,
         Command::Completions(args) => help::completions(&args, Cli::command()),
         Command::Help(args) => help::run(&args, Cli::command()),
         Command::HelpMarkdown => output::print(&help::markdown(Cli::command())),

@@ -338,7 +338,7 @@ async fn full_id(client: &Client, given: &str) -> Result<String> {
 pub async fn release_all(args: ReleaseAllArgs, options: &ClientOptions) -> Result<()> {
     #[derive(Deserialize, Default)]
     #[serde(default)]
-    struct Outcome {
+    struct Released {
         reservation_id: String,
         owner: String,
         outcome: String,
@@ -351,7 +351,7 @@ pub async fn release_all(args: ReleaseAllArgs, options: &ClientOptions) -> Resul
     let answer = client.post(&["release_all"]).patience(Some(RELEASE_ALL_PATIENCE)).send().await?;
     options.out().show(&answer.value, || {
         let mut rows = Rows::list(&["RESERVATION", "OWNER", "OUTCOME", "MESSAGE"], "no reservations to release");
-        for one in parse::<Vec<Outcome>>(&answer.value["results"])? {
+        for one in parse::<Vec<Released>>(&answer.value["results"])? {
             rows.row([one.reservation_id, one.owner, one.outcome, one.message.unwrap_or_default()]);
         }
         Ok(rows)

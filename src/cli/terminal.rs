@@ -115,10 +115,12 @@ impl Drop for Quiet {
 }
 
 /// One line with the editing that people expect at a password: backspace, Ctrl-U, Ctrl-C, Ctrl-D.
-fn read_hidden_line(terminal: impl Read) -> Result<String> {
+fn read_hidden_line(mut terminal: impl Read) -> Result<String> {
     let mut line: Vec<u8> = Vec::new();
-    for byte in terminal.bytes() {
-        match byte? {
+    let mut byte = [0];
+    // One at a time: what is typed ahead is for whoever asks next.
+    while terminal.read(&mut byte)? == 1 {
+        match byte[0] {
             b'\r' | b'\n' => break,
             3 => bail!(Fault::Said(INTERRUPTED)),
             4 if line.is_empty() => bail!(Fault::Said(INTERRUPTED)),

@@ -1,0 +1,94 @@
+//! What works on this computer and asks no server: the settings, the database's schema, the server itself.
+
+use anyhow::{Context, Result};
+use clap::{Args, Subcommand};
+use serde_json::{Value, json};
+
+use super::{
+    client_options::ClientOptions,
+    fault::{FAILED, Fault},
+    output::{Rows, print},
+    terminal::say,
+};
+use crate::{
+    clock::Clock,
+    config::{self, Config},
+    db::{self, Db},
+};
+
+/// Commands about the server's settings.
+#[derive(Debug, Subcommand)]
+pub enum ConfigCommand {
+    /// Print a file of all settings with their meaning and default
+    #[command(after_help = "Example:\n  berth config example > /etc/berth/berth.toml")]
+    Example,
+    /// Tell what is wrong with the settings, without starting anything
+    #[command(
+        after_help = "Reads what `berth serve` would read: the file that BERTH_CONFIG names, or ./berth.toml, or \
+/etc/berth/berth.toml; then the environment. The exit code is 1 if the server would refuse to start.\n\nExamples:\n  \
+berth config check\n  BERTH_ENV=production berth config check"
+    )]
+    Check,
+}
+
+/// Bring the database's schema up to date
+#[derive(Debug, Args)]
+#[command(
+    after_help = "`berth serve` does the same at its start. Any number of processes may do it at once.\n\nExample:\n  \
+DATABASE_URL=mysql://berth@localhost/berth berth migrate"
+)]
+pub struct MigrateArgs {}
+
+/// Runs `berth config`.
+pub fn config(command: &ConfigCommand, options: &ClientOptions) -> Result<()> {
+    match command {
+        ConfigCommand::Example => print(&config::example()),
+        ConfigCommand::Check => check(options),
+    }
+}
+
+fn check(options: &ClientOptions) -> Result<()> {
+    let faults = match Config::load() {
+        Ok(config) => config::check(&config),
+        Err(faults) => faults.0,
+    };
+    let seen: Vec<Value> = faults
+        .iter()
+        .map(|fault| {
+            let severity = if fault.is_fatal() { "error" } else { "warning" };
+            json!({"severity": severity, "setting": fault.setting, "problem": fault.problem, "fix": fault.fix})
+        })
+        .collect();
+    options.out().show(&Value::Array(seen), || {
+        let mut rows = Rows::list(&["", "SETTING", "PROBLEM", "FIX"], "the settings are well");
+        for fault in &faults {
+            let severity = if fault.is_fatal() { "error" } else { "warning" };
+            rows.row([severity, &fault.setting, &fault.problem, &fault.fix]);
+        }
+        Ok(rows)
+    })?;
+    if faults.iter().any(config::Fault::is_fatal) { Err(Fault::Said(FAILED).into()) } else { Ok(()) }
+}
+
+fn refuse(faults: &[config::Fault]) -> anyhow::Error {
+    for fault in faults {
+        say(&fault.to_string());
+    }
+    say("berth does not start with these settings; `berth config example` shows all of them");
+    Fault::Said(FAILED).into()
+}
+
+/// Runs `berth migrate`.
+pub async fn migrate(_args: MigrateArgs) -> Result<()> {
+    let config = Config::load().map_err(|faults| refuse(&faults.0))?;
+    let settings = db::Settings {
+        url: config.database.url.0.clone(),
+        retries: config.database.max_retries,
+        retry_every: config.database.retry,
+        max_connections: 2,
+    };
+    let db = Db::connect(&settings, Clock::default()).await.context("cannot reach the database")?;
+    db.migrate().await.context("the schema is as it was")?;
+    say("the database's schema is up to date");
+    Ok(())
+}
