@@ -9,7 +9,7 @@
 //! [`trial::run_on`] runs one module against a real shell, for tests.
 
 mod command;
-mod convert;
+pub(in crate::playbook) mod convert;
 mod debug;
 mod facts;
 mod judge;

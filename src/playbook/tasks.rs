@@ -1,0 +1,402 @@
+//! Tasks and blocks: which key is the module, what the rest means, what is imported.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use serde_json::{Map, Value};
+
+use super::{
+    ast::{Action, Block, Common, Item, Meta, Repeat, Task, Until},
+    modules::{self, Module, convert, near},
+    parse::{Loader, MAX_IMPORTS, conditions},
+    yaml::{self, Data, Node},
+};
+
+/// Where tasks are being read.
+#[derive(Clone)]
+pub(super) struct Place {
+    /// The folder of the file.
+    pub(super) base: PathBuf,
+    /// Folders for relative `src`.
+    pub(super) search: Arc<[PathBuf]>,
+    /// The role that the file belongs to.
+    pub(super) role: Option<Arc<str>>,
+    /// How many imports deep.
+    pub(super) depth: usize,
+}
+
+const KEYWORDS: &[&str] = &[
+    "name",
+    "when",
+    "loop",
+    "loop_control",
+    "register",
+    "become",
+    "become_user",
+    "become_method",
+    "become_flags",
+    "become_exe",
+    "notify",
+    "listen",
+    "tags",
+    "ignore_errors",
+    "ignore_unreachable",
+    "changed_when",
+    "failed_when",
+    "until",
+    "retries",
+    "delay",
+    "no_log",
+    "check_mode",
+    "diff",
+    "delegate_to",
+    "delegate_facts",
+    "run_once",
+    "environment",
+    "args",
+    "vars",
+    "any_errors_fatal",
+    "throttle",
+    "timeout",
+    "collections",
+    "debugger",
+];
+
+const BLOCK_KEYS: &[&str] = &[
+    "name",
+    "block",
+    "rescue",
+    "always",
+    "when",
+    "become",
+    "become_user",
+    "become_method",
+    "become_flags",
+    "tags",
+    "ignore_errors",
+    "ignore_unreachable",
+    "no_log",
+    "check_mode",
+    "diff",
+    "delegate_to",
+    "delegate_facts",
+    "run_once",
+    "environment",
+    "vars",
+    "any_errors_fatal",
+    "throttle",
+    "timeout",
+    "collections",
+    "notify",
+    "debugger",
+];
+
+/// The lookups that `with_…` may name.
+pub(super) const WITH: &[&str] =
+    &["items", "list", "dict", "indexed_items", "nested", "together", "sequence", "fileglob", "flattened", "lines"];
+
+const LATER: &[&str] = &["async", "poll", "module_defaults", "connection", "remote_user", "port", "include"];
+
+impl Loader {
+    /// A list of tasks and blocks.
+    pub(super) fn items(&mut self, node: &Node, outer: &Common, place: &Place) -> Vec<Item> {
+        let mut found = Vec::new();
+        match &node.data {
+            Data::Null => {}
+            Data::List(entries) => {
+                for entry in entries {
+                    self.item(entry, outer, place, &mut found);
+                }
+            }
+            _ => self.fault(node, "a list of tasks is expected here"),
+        }
+        found
+    }
+
+    fn item(&mut self, entry: &Node, outer: &Common, place: &Place, found: &mut Vec<Item>) {
+        let Some(pairs) = entry.pairs() else {
+            return self.fault(entry, "a task is a mapping: a module's name and its arguments");
+        };
+        if let Some(inner) = entry.get("block") {
+            self.known_keys(entry, BLOCK_KEYS, "a block");
+            let common = outer.around(self.common(entry));
+            let mut part = |key: &str| entry.get(key).map(|node| self.items(node, &common, place)).unwrap_or_default();
+            let (rescue, always) = (part("rescue"), part("always"));
+            let block = self.items(inner, &common, place);
+            found.push(Item::Block(Block { block, rescue, always }));
+            return;
+        }
+        let mut action = None;
+        for (key, value) in pairs {
+            let name = key.key_text();
+            if KEYWORDS.contains(&name.as_str()) || name.starts_with("with_") {
+                continue;
+            }
+            if LATER.contains(&name.as_str()) {
+                self.fault(key, format!("`{name}` is not supported yet"));
+                continue;
+            }
+            if action.is_some() {
+                let hint = near(&name, KEYWORDS.iter().copied());
+                let hint = hint.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
+                let what = if modules::find(&name).is_some() {
+                    format!("the task names a second module, `{name}`; one task is one module")
+                } else {
+                    format!("there is no module or keyword `{name}`{hint}")
+                };
+                self.fault(key, what);
+                continue;
+            }
+            action = Some((key, name, value));
+        }
+        let Some((key, name, value)) = action else {
+            return self.fault(entry, "the task names no module");
+        };
+        let short = name.rsplit('.').next().unwrap_or(&name);
+        match short {
+            "import_tasks" | "include_tasks" => return self.import_tasks(entry, value, outer, place, found),
+            "import_role" | "include_role" => return self.import_role(entry, value, outer, place, found),
+            _ => {}
+        }
+        if let Some(task) = self.task(entry, (key, &name, value), outer, place) {
+            found.push(Item::Task(Box::new(task)));
+        }
+    }
+
+    fn import_tasks(&mut self, entry: &Node, value: &Node, outer: &Common, place: &Place, found: &mut Vec<Item>) {
+        let file = value.text().or_else(|| value.get("file").and_then(Node::text));
+        let Some(file) = file else { return self.fault(value, "the name of a file with tasks is expected here") };
+        let file = file.strip_prefix("file=").unwrap_or(file).trim();
+        if file.contains("{{") {
+            return self.fault(value, "the name of the file must be fixed; templates here are not supported yet");
+        }
+        if entry.pairs().unwrap_or_default().iter().any(|(key, _)| {
+            let key = key.key_text();
+            key == "loop" || key.starts_with("with_")
+        }) {
+            return self.fault(entry, "a loop over included tasks is not supported yet");
+        }
+        if place.depth > MAX_IMPORTS {
+            return self.fault(value, "tasks import each other in a circle");
+        }
+        let candidates = [place.base.join(file), place.base.join("tasks").join(file)];
+        let path = candidates.iter().find(|path| path.is_file()).unwrap_or(&candidates[0]).clone();
+        let common = outer.around(self.common(entry));
+        let base =
+            if place.role.is_some() { place.base.clone() } else { path.parent().unwrap_or(&place.base).to_owned() };
+        let inner = Place { base, depth: place.depth + 1, ..place.clone() };
+        match yaml::read(&path) {
+            Ok(Some(root)) => found.extend(self.items(&root, &common, &inner)),
+            Ok(None) => {}
+            Err(fault) if !path.is_file() => self.fault(value, format!("`{file}` {}", fault.message)),
+            Err(fault) => self.faults.push(fault),
+        }
+    }
+
+    fn task(&mut self, entry: &Node, action: (&Node, &str, &Node), outer: &Common, place: &Place) -> Option<Task> {
+        let (key, name, value) = action;
+        let mut common = self.common(entry);
+        let (name, free, args_node) = match name {
+            "action" | "local_action" => {
+                if name == "local_action" {
+                    common.delegate_to = Some(Value::String("localhost".into()));
+                }
+                match (value.text(), value.get("module").and_then(Node::text)) {
+                    (Some(line), _) => {
+                        let (module, rest) = line.trim().split_once(char::is_whitespace).unwrap_or((line.trim(), ""));
+                        (module.to_owned(), Some(rest.to_owned()), None)
+                    }
+                    (None, Some(module)) => (module.to_owned(), None, Some(value)),
+                    _ => {
+                        self.fault(value, "`action` names no module");
+                        return None;
+                    }
+                }
+            }
+            name => match &value.data {
+                Data::Text(line) => (name.to_owned(), Some(line.clone()), None),
+                Data::Number(number) => (name.to_owned(), Some(number.to_string()), None),
+                _ => (name.to_owned(), None, Some(value)),
+            },
+        };
+        let short = name.rsplit('.').next().unwrap_or(&name).to_owned();
+        let action = match short.as_str() {
+            "meta" => Action::Meta(self.meta(value, free.as_deref())?),
+            "include_vars" => {
+                let mut args = args_node.map(Node::to_map).unwrap_or_default();
+                if let Some(free) = free {
+                    let (key, value) = free.split_once('=').filter(|(k, _)| *k == "file").unwrap_or(("file", &free));
+                    args.insert(key.into(), Value::String(value.trim().to_owned()));
+                }
+                Action::IncludeVars(args)
+            }
+            _ => {
+                let Some(module) = modules::find(&name) else {
+                    let hint = modules::nearest(&name);
+                    let hint = hint.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
+                    self.fault(key, format!("there is no module `{name}`{hint}"));
+                    return None;
+                };
+                Action::Module(module, self.arguments(module, entry, value, free.as_deref(), args_node))
+            }
+        };
+        let text = |loader: &mut Self, key: &str| {
+            let node = entry.get(key)?;
+            let found = loader.texts(Some(node));
+            found.into_iter().next()
+        };
+        let register = text(self, "register");
+        if let Some(name) = &register
+            && !is_name(name)
+            && let Some(node) = entry.get("register")
+        {
+            self.fault(node, format!("`{name}` cannot be the name of a variable"));
+        }
+        let until = entry.get("until").or_else(|| entry.get("retries")).map(|_| Until {
+            conditions: conditions(entry.get("until")).unwrap_or_default(),
+            retries: entry.get("retries").map(Node::to_json),
+            delay: entry.get("delay").map(Node::to_json),
+        });
+        Some(Task {
+            id: self.id(),
+            at: entry.at.clone(),
+            name: text(self, "name"),
+            role: place.role.clone(),
+            action,
+            repeat: self.repeat(entry),
+            register,
+            changed_when: conditions(entry.get("changed_when")),
+            failed_when: conditions(entry.get("failed_when")),
+            until,
+            notify: self.texts(entry.get("notify")),
+            listen: self.texts(entry.get("listen")),
+            common: outer.around(common),
+            search: Arc::clone(&place.search),
+        })
+    }
+
+    /// The module's arguments as they are written; names are checked now, values when they are known.
+    fn arguments(
+        &mut self,
+        module: &Module,
+        entry: &Node,
+        value: &Node,
+        free: Option<&str>,
+        args_node: Option<&Node>,
+    ) -> Value {
+        let mut args = Map::new();
+        if let Some(node) = entry.get("args") {
+            match &node.data {
+                Data::Map(pairs) => {
+                    for (key, value) in pairs {
+                        self.argument(module, key, value, &mut args);
+                    }
+                }
+                Data::Text(text) if text.contains("{{") => {}
+                Data::Null => {}
+                _ => self.fault(node, "`args` is a mapping"),
+            }
+        }
+        if let Some(line) = free {
+            // `module: "{{ args }}"` gives all arguments as one value.
+            if module.free_form.is_none() && line.trim().starts_with("{{") && line.trim().ends_with("}}") {
+                return Value::String(line.to_owned());
+            }
+            match modules::of_free_form(module, line) {
+                Ok(more) => {
+                    for (name, inner) in more {
+                        if let Err(message) = convert::find(module, &name) {
+                            self.fault(value, message);
+                        }
+                        args.insert(name, inner);
+                    }
+                }
+                Err(message) => self.fault(value, format!("the arguments of `{}`: {message}", module.name)),
+            }
+        }
+        match args_node.map(|node| &node.data) {
+            Some(Data::Map(pairs)) => {
+                for (key, value) in pairs {
+                    if key.text() == Some("module") && convert::find(module, "module").is_err() {
+                        continue;
+                    }
+                    self.argument(module, key, value, &mut args);
+                }
+            }
+            Some(Data::Null) | None => {}
+            Some(_) => self.fault(value, format!("the arguments of `{}` are a mapping", module.name)),
+        }
+        for arg in module.args.iter().filter(|arg| arg.required) {
+            if !args.keys().any(|name| arg.name == name || arg.aliases.contains(&name.as_str())) {
+                self.fault(entry, format!("`{}` needs the argument `{}`", module.name, arg.name));
+            }
+        }
+        Value::Object(args)
+    }
+
+    fn argument(&mut self, module: &Module, key: &Node, value: &Node, args: &mut Map<String, Value>) {
+        let name = key.key_text();
+        if let Err(message) = convert::find(module, &name) {
+            self.fault(key, message);
+            return;
+        }
+        args.insert(name, value.to_json());
+    }
+
+    fn meta(&mut self, value: &Node, free: Option<&str>) -> Option<Meta> {
+        Some(match free.map(str::trim) {
+            Some("flush_handlers") => Meta::FlushHandlers,
+            Some("end_play" | "end_batch") => Meta::EndPlay,
+            Some("end_host") => Meta::EndHost,
+            Some("clear_facts") => Meta::ClearFacts,
+            Some("noop" | "reset_connection" | "clear_host_errors" | "refresh_inventory") => Meta::Noop,
+            _ => {
+                self.fault(value, "`meta` knows flush_handlers, end_play, end_host, end_batch, clear_facts and noop");
+                return None;
+            }
+        })
+    }
+
+    fn repeat(&mut self, entry: &Node) -> Option<Repeat> {
+        let control = entry.get("loop_control");
+        if let Some(control) = control {
+            let known = ["loop_var", "index_var", "label", "pause", "extended", "extended_allitems"];
+            self.known_keys(control, &known, "`loop_control`");
+        }
+        let mut found = entry.get("loop").map(|over| (None, over));
+        for (key, value) in entry.pairs().unwrap_or_default() {
+            let name = key.key_text();
+            let Some(with) = name.strip_prefix("with_") else { continue };
+            if !WITH.contains(&with) {
+                let hint = near(with, WITH.iter().copied());
+                let hint = hint.map(|near| format!("; did you mean `with_{near}`?")).unwrap_or_default();
+                self.fault(key, format!("`{name}` is no loop known here{hint}"));
+            }
+            found = Some((Some(with.to_owned()), value));
+        }
+        let (with, over) = found?;
+        let text = |key: &str| control.and_then(|node| node.get(key)).and_then(Node::text).map(str::to_owned);
+        let value = |key: &str| control.and_then(|node| node.get(key)).map(Node::to_json);
+        Some(Repeat {
+            with,
+            over: over.to_json(),
+            var: text("loop_var").unwrap_or_else(|| "item".into()),
+            index_var: text("index_var"),
+            label: value("label"),
+            pause: value("pause"),
+        })
+    }
+}
+
+/// Whether text can name a variable.
+pub(super) fn is_name(text: &str) -> bool {
+    text.chars().next().is_some_and(|c| c.is_alphabetic() || c == '_')
+        && text.chars().all(|c| c.is_alphanumeric() || c == '_')
+}
+
+/// Where a file beside a playbook or in a role is looked for.
+pub(super) fn search_of(base: &Path) -> Arc<[PathBuf]> {
+    [base.join("files"), base.join("templates"), base.to_owned()].into()
+}
