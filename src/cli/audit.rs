@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::{
-    client::parse,
+    call::parse,
     client_options::{ClientOptions, query},
     output::{Rows, moment},
 };

@@ -6,8 +6,10 @@ use std::{
     sync::mpsc,
 };
 
-use super::super::fault::code_of;
-use super::*;
+use super::{
+    super::{call::refresh_cookie, fault::code_of},
+    *,
+};
 
 /// Answers the given texts in turn, one connection each, and tells what it was sent.
 fn server(answers: Vec<&'static str>) -> (Url, mpsc::Receiver<String>) {

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::{
-    client::parse,
+    call::parse,
     client_options::{ClientOptions, label, label_map, query},
     output::{Rows, bytes, labels, moment},
     terminal::{ask_password, confirm, password_from_stdin, say},

@@ -5,8 +5,10 @@
 
 mod account;
 mod audit;
+mod call;
 mod client;
 mod client_options;
+mod credentials;
 mod events;
 mod fault;
 mod help;

@@ -8,9 +8,10 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::{
-    account::public_key,
-    client::{Client, parse},
+    call::parse,
+    client::Client,
     client_options::{ClientOptions, label, label_map, query},
+    credentials::public_key,
     fault::{FAILED, Fault},
     output::{Out, Rows, duration, labels, moment},
     terminal::{confirm, password_from_stdin, say},

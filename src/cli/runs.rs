@@ -7,7 +7,8 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::{
-    client::{Client, parse},
+    call::parse,
+    client::Client,
     client_options::{ClientOptions, query},
     output::{Out, Rows, moment, plain},
 };

@@ -17,7 +17,8 @@ use clap::Args as ClapArgs;
 use serde_json::Value;
 
 use super::{
-    client::{Client, parse},
+    call::parse,
+    client::Client,
     client_options::ClientOptions,
     fault::{Fault, NOT_FOUND, code_of},
     machines::MachineView,

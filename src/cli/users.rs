@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::{
-    client::parse,
+    call::parse,
     client_options::{ClientOptions, query},
     fault::Fault,
     output::{Rows, moment},

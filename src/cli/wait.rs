@@ -11,7 +11,8 @@ use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::Value;
 
 use super::{
-    client::{Client, parse},
+    call::parse,
+    client::Client,
     fault::{FAILED, Fault, INTERRUPTED, UNREACHABLE, code_of},
     output::{duration, plain},
     reservations::ReservationView,
@@ -35,9 +36,8 @@ impl Goal {
     /// Whether waiting is over, and how it ended.
     fn judge(self, state: &str) -> Option<bool> {
         match (self, state) {
-            (Self::Ready, "active") => Some(true),
             (Self::Ready, "failed" | "expiring" | "cleaning" | "closed") => Some(false),
-            (Self::Closed, "closed" | "failed") => Some(true),
+            (Self::Ready, "active") | (Self::Closed, "closed" | "failed") => Some(true),
             _ => None,
         }
     }
