@@ -5,8 +5,12 @@
 //! before it is verified; a held machine is in nobody else's hands; a ready machine is held by nobody. Deliberately
 //! absent: what a lease is, and how a machine is cleaned.
 
+mod contact;
 mod inventory;
+pub mod jobs;
+mod keys;
 mod model;
+mod register;
 mod rules;
 mod store;
 mod target;
@@ -15,8 +19,12 @@ mod yaml;
 use std::collections::BTreeMap;
 
 pub use self::{
+    jobs::{CHECK, RECOVER, SWEEP},
+    keys::KeyError,
     model::{Change, Count, Facts, Machine, NoState, State, backoff},
-    store::{by_id, find, held_by, lock},
+    register::Registered,
+    rules::Fault,
+    store::{by_id, count_by_state, due_for_cleaning, find, held_by, lock},
     target::target,
 };
 use crate::{db::Tx, ids::LeaseId};

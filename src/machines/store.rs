@@ -2,16 +2,20 @@
 
 use std::{collections::BTreeMap, str::FromStr};
 
-use sqlx::{AnyConnection, Row, SqlSafeStr, any::AnyRow};
+use sqlx::{Any, AnyConnection, QueryBuilder, Row, SqlSafeStr, any::AnyRow};
 
 use super::model::{Machine, State};
 use crate::{
+    clock::Millis,
     db::{Lock, Tx, with_conditions},
     ids::{LeaseId, MachineId},
 };
 
 const HAS_LABEL: &str =
     "exists (select 1 from machine_label l where l.machine_id = m.id and l.label = ? and l.value = ?)";
+
+/// Rows of one insert: 19 values each stay below SQLite's 32,766.
+const ROWS: usize = 500;
 
 macro_rules! columns {
     () => {
@@ -149,15 +153,26 @@ pub(super) async fn hold(tx: &mut Tx, machine: &Machine, lease: LeaseId) -> sqlx
     Ok(done.rows_affected() == 1)
 }
 
-/// Writes everything a move may change, if the row is still as it was at `epoch`.
+/// Writes all of a machine but its id, name and birth, if the row is still as it was at `epoch`.
 pub(super) async fn swap(tx: &mut Tx, epoch: i64, machine: &Machine) -> sqlx::Result<bool> {
     let now = tx.now;
     let done = sqlx::query(
-        "update machine set state = ?, state_since = ?, reason = ?, held_by = ?, touched_at = ?, then_state = ?, \
-         then_reason = ?, epoch = ?, deadline = ?, attempts = ?, failures = ?, last_error = ?, next_try = ?, \
-         last_check_at = ?, host_keys = ?, key_installed_at = ?, facts = ?, password_sealed = ?, updated_at = ? \
-         where id = ? and epoch = ?",
+        "update machine set host = ?, port = ?, login_user = ?, pool = ?, labels = ?, jump = ?, key_file = ?, \
+         password_sealed = ?, host_keys = ?, key_installed_at = ?, facts = ?, state = ?, state_since = ?, reason = ?, \
+         held_by = ?, touched_at = ?, then_state = ?, then_reason = ?, epoch = ?, deadline = ?, attempts = ?, \
+         failures = ?, last_error = ?, next_try = ?, last_check_at = ?, updated_at = ? where id = ? and epoch = ?",
     )
+    .bind(&machine.host)
+    .bind(i64::from(machine.port))
+    .bind(&machine.login_user)
+    .bind(&machine.pool)
+    .bind(labels_text(&machine.labels))
+    .bind(machine.jump.as_deref().unwrap_or_default())
+    .bind(machine.key_file.as_deref())
+    .bind(machine.password_sealed.as_deref())
+    .bind(host_keys_text(machine))
+    .bind(machine.key_installed_at)
+    .bind(facts_text(machine))
     .bind(machine.state.as_str())
     .bind(machine.state_since)
     .bind(machine.reason.as_deref())
@@ -172,14 +187,172 @@ pub(super) async fn swap(tx: &mut Tx, epoch: i64, machine: &Machine) -> sqlx::Re
     .bind(machine.last_error.as_deref())
     .bind(machine.next_try)
     .bind(machine.last_check_at)
-    .bind(host_keys_text(machine))
-    .bind(machine.key_installed_at)
-    .bind(facts_text(machine))
-    .bind(machine.password_sealed.as_deref())
     .bind(now)
     .bind(machine.id.to_string())
     .bind(epoch)
     .execute(&mut **tx)
     .await?;
     Ok(done.rows_affected() == 1)
+}
+
+/// Notes a probe that went well, unless the machine moved.
+pub(super) async fn note_check(tx: &mut Tx, machine: &Machine) -> sqlx::Result<()> {
+    sqlx::query("update machine set last_check_at = ?, facts = ? where id = ? and epoch = ?")
+        .bind(machine.last_check_at)
+        .bind(facts_text(machine))
+        .bind(machine.id.to_string())
+        .bind(machine.epoch)
+        .execute(&mut **tx)
+        .await
+        .map(drop)
+}
+
+/// Inserts machines and their labels, many rows at a time.
+pub(super) async fn insert(tx: &mut Tx, machines: &[Machine]) -> sqlx::Result<()> {
+    let now = tx.now;
+    for chunk in machines.chunks(ROWS) {
+        let mut query = QueryBuilder::<Any>::new(
+            "insert into machine (id, name, host, port, login_user, pool, labels, jump, key_file, password_sealed, \
+             host_keys, state, state_since, reason, epoch, attempts, failures, created_at, updated_at) ",
+        );
+        query.push_values(chunk, |mut row, machine| {
+            row.push_bind(machine.id.to_string())
+                .push_bind(&machine.name)
+                .push_bind(&machine.host)
+                .push_bind(i64::from(machine.port))
+                .push_bind(&machine.login_user)
+                .push_bind(&machine.pool)
+                .push_bind(labels_text(&machine.labels))
+                .push_bind(machine.jump.as_deref().unwrap_or_default())
+                .push_bind(machine.key_file.as_deref())
+                .push_bind(machine.password_sealed.as_deref())
+                .push_bind(host_keys_text(machine))
+                .push_bind(machine.state.as_str())
+                .push_bind(machine.state_since)
+                .push_bind(machine.reason.as_deref())
+                .push_bind(machine.epoch)
+                .push_bind(machine.attempts)
+                .push_bind(machine.failures)
+                .push_bind(machine.created_at)
+                .push_bind(now);
+        });
+        query.build().execute(&mut **tx).await?;
+    }
+    insert_labels(tx, machines).await
+}
+
+async fn insert_labels(tx: &mut Tx, machines: &[Machine]) -> sqlx::Result<()> {
+    let rows: Vec<_> = machines
+        .iter()
+        .flat_map(|machine| machine.labels.iter().map(move |(label, value)| (machine.id, label, value)))
+        .collect();
+    for chunk in rows.chunks(ROWS) {
+        let mut query = QueryBuilder::<Any>::new("insert into machine_label (machine_id, label, value) ");
+        query.push_values(chunk, |mut row, (id, label, value)| {
+            row.push_bind(id.to_string()).push_bind(*label).push_bind(*value);
+        });
+        query.build().execute(&mut **tx).await?;
+    }
+    Ok(())
+}
+
+/// Makes the rows of `machine_label` those of the machine.
+pub(super) async fn relabel(tx: &mut Tx, machine: &Machine) -> sqlx::Result<()> {
+    delete_labels(tx, machine.id).await?;
+    insert_labels(tx, std::slice::from_ref(machine)).await
+}
+
+async fn delete_labels(tx: &mut Tx, id: MachineId) -> sqlx::Result<()> {
+    sqlx::query("delete from machine_label where machine_id = ?")
+        .bind(id.to_string())
+        .execute(&mut **tx)
+        .await
+        .map(drop)
+}
+
+/// Deletes a machine that nobody holds. False: somebody moved it.
+pub(super) async fn delete(tx: &mut Tx, machine: &Machine) -> sqlx::Result<bool> {
+    let done = sqlx::query("delete from machine where id = ? and epoch = ? and held_by is null")
+        .bind(machine.id.to_string())
+        .bind(machine.epoch)
+        .execute(&mut **tx)
+        .await?;
+    if done.rows_affected() != 1 {
+        return Ok(false);
+    }
+    delete_labels(tx, machine.id).await?;
+    Ok(true)
+}
+
+/// The machine at this address.
+pub(super) async fn at_address(
+    conn: &mut AnyConnection,
+    host: &str,
+    port: u16,
+    jump: Option<&str>,
+) -> sqlx::Result<Option<Machine>> {
+    let select = concat!("select ", columns!(), " from machine m where m.host = ? and m.port = ? and m.jump = ?");
+    let query = sqlx::query(select).bind(host).bind(i64::from(port)).bind(jump.unwrap_or_default());
+    one(&query.fetch_all(conn).await?)
+}
+
+/// All machines, locked until the transaction ends, by name.
+pub(super) async fn lock_all(tx: &mut Tx) -> sqlx::Result<Vec<Machine>> {
+    let select = tx.dialect.locking(concat!("select ", columns!(), " from machine m order by m.name"), Lock::Wait);
+    sqlx::query(select).fetch_all(&mut **tx).await?.iter().map(machine_of).collect()
+}
+
+/// Machines that wait to be connected to, by id. `register::waits` decides again under the lock.
+pub(super) async fn waiting(
+    conn: &mut AnyConnection,
+    now: Millis,
+    after: Option<MachineId>,
+    limit: i64,
+) -> sqlx::Result<Vec<MachineId>> {
+    let rows = sqlx::query(
+        "select m.id from machine m where m.id > ? and m.touched_at is null and m.held_by is null and \
+         (m.state = 'new' or (m.state = 'checking' and (m.deadline is null or m.deadline <= ?)) or \
+         (m.state = 'quarantined' and m.next_try <= ?)) order by m.id limit ?",
+    )
+    .bind(after.map(|id| id.to_string()).unwrap_or_default())
+    .bind(now)
+    .bind(now)
+    .bind(limit)
+    .fetch_all(conn)
+    .await?;
+    rows.iter().map(|row| parsed("id", row.try_get::<&str, _>(0)?)).collect()
+}
+
+/// Quarantined machines that a lease touched and that are due for another cleaning, by id.
+pub async fn due_for_cleaning(conn: &mut AnyConnection, now: Millis, limit: i64) -> sqlx::Result<Vec<Machine>> {
+    let select = concat!(
+        "select ",
+        columns!(),
+        " from machine m where m.state = 'quarantined' and m.touched_at is not null and m.next_try <= ? \
+         order by m.next_try limit ?"
+    );
+    sqlx::query(select).bind(now).bind(limit).fetch_all(conn).await?.iter().map(machine_of).collect()
+}
+
+/// Ready machines that nobody looked at since, by id.
+pub(super) async fn unchecked(
+    conn: &mut AnyConnection,
+    since: Millis,
+    after: Option<MachineId>,
+    limit: i64,
+) -> sqlx::Result<Vec<Machine>> {
+    let select = concat!(
+        "select ",
+        columns!(),
+        " from machine m where m.state = 'ready' and m.id > ? and (m.last_check_at is null or m.last_check_at < ?) \
+         order by m.id limit ?"
+    );
+    let query = sqlx::query(select).bind(after.map(|id| id.to_string()).unwrap_or_default()).bind(since).bind(limit);
+    query.fetch_all(conn).await?.iter().map(machine_of).collect()
+}
+
+/// How many machines are in each state.
+pub async fn count_by_state(conn: &mut AnyConnection) -> sqlx::Result<BTreeMap<State, i64>> {
+    let rows = sqlx::query("select state, count(*) from machine group by state").fetch_all(conn).await?;
+    rows.iter().map(|row| Ok((parsed("state", row.try_get::<&str, _>(0)?)?, row.try_get(1)?))).collect()
 }
