@@ -8,13 +8,21 @@
 //! A result key `ansible_facts` holding an object sets facts on the host.
 //! [`trial::run_on`] runs one module against a real shell, for tests.
 
+mod authorized_key;
 mod command;
+mod common;
 pub(in crate::playbook) mod convert;
+mod copy;
 mod debug;
 mod facts;
+mod file;
+mod group;
 mod judge;
 mod ping;
+mod stat;
+mod template;
 pub mod trial;
+mod user;
 
 use std::sync::Arc;
 
@@ -34,7 +42,15 @@ pub static ALL: &[&Module] = &[
     &command::RAW,
     &facts::MODULE,
     &command::SHELL,
+    &authorized_key::AUTHORIZED_KEY,
+    &copy::COPY,
+    &file::FILE,
+    &group::GROUP,
+    &stat::STAT,
+    &template::TEMPLATE,
+    &user::USER,
 ];
+
 
 /// The module that people mean by `name`: short, or with one of its collections before it.
 pub fn find(name: &str) -> Option<&'static Module> {

@@ -1,0 +1,296 @@
+//! What the shell-side modules share: reading arguments, writing shell text, and three small shell libraries.
+//!
+//! Everything that comes from a playbook reaches the shell through [`Step`], which quotes it.
+
+pub mod ere;
+mod mode;
+pub mod put;
+#[cfg(test)]
+pub mod trial;
+
+use super::{Arg, Args, Kind, Scope, Script};
+use serde_json::Value;
+use std::fmt::Write as _;
+
+/// File facts, ownership and modes.
+pub const ATTRS: &str = include_str!("attrs.sh");
+/// Atomic writes that are safe in a directory of a hostile user.
+pub const WRITE: &str = include_str!("write.sh");
+/// Reading and editing `/etc/passwd` and its relatives.
+pub const ACCOUNTS: &str = include_str!("accounts.sh");
+
+/// An optional argument.
+pub const fn arg(name: &'static str, kind: Kind, doc: &'static str) -> Arg {
+    Arg { name, aliases: &[], kind, required: false, default: None, choices: &[], doc }
+}
+
+/// An argument that must be there.
+pub const fn required(name: &'static str, kind: Kind, doc: &'static str) -> Arg {
+    Arg { name, aliases: &[], kind, required: true, default: None, choices: &[], doc }
+}
+
+/// An optional argument with a default.
+pub const fn with_default(name: &'static str, kind: Kind, default: &'static str, doc: &'static str) -> Arg {
+    Arg { name, aliases: &[], kind, required: false, default: Some(default), choices: &[], doc }
+}
+
+/// The text of an argument; `None` when absent or null.
+pub fn text<'a>(args: &'a Args, name: &str) -> Option<&'a str> {
+    args.0.get(name).and_then(Value::as_str)
+}
+
+/// The text of an argument, with numbers and flags written out.
+pub fn text_of(args: &Args, name: &str) -> Option<String> {
+    match args.0.get(name)? {
+        Value::Null => None,
+        Value::String(text) => Some(text.clone()),
+        other => Some(other.to_string()),
+    }
+}
+
+/// A flag; absent is false.
+pub fn flag(args: &Args, name: &str) -> bool {
+    args.0.get(name).and_then(Value::as_bool).unwrap_or(false)
+}
+
+/// Whether an argument was given at all.
+pub fn given(args: &Args, name: &str) -> bool {
+    args.0.get(name).is_some_and(|value| !value.is_null())
+}
+
+/// A list of texts; `None` when absent.
+pub fn list(args: &Args, name: &str) -> Option<Vec<String>> {
+    match args.0.get(name)? {
+        Value::Array(items) => Some(
+            items
+                .iter()
+                .map(|item| match item {
+                    Value::String(text) => text.clone(),
+                    other => other.to_string(),
+                })
+                .collect(),
+        ),
+        Value::String(one) if one.is_empty() => Some(vec![]),
+        Value::String(one) => Some(one.split(',').map(|part| part.trim().to_owned()).collect()),
+        _ => None,
+    }
+}
+
+/// Refuses arguments that Ansible documents and Berth does not serve.
+pub fn refuse(args: &Args, names: &[&str]) -> Result<(), String> {
+    for name in names {
+        match args.0.get(*name) {
+            None | Some(Value::Null | Value::Bool(false)) => {}
+            Some(_) => return Err(format!("`{name}` is not supported; take it out of the task")),
+        }
+    }
+    Ok(())
+}
+
+/// `text` in single quotes; NUL, which no shell word can hold, is refused.
+pub fn quote(text: &str) -> Result<String, String> {
+    if text.contains('\0') {
+        return Err("a value holds a NUL byte, which no path, name or line can".to_owned());
+    }
+    Ok(format!("'{}'", text.replace('\'', "'\\''")))
+}
+
+/// A path for the shell: `~`, `~user`, `$NAME` and `${NAME}` are expanded on the host, all else is literal.
+/// A leading `-` gets `./` before it.
+pub fn quote_path(path: &str) -> Result<String, String> {
+    let mut word = String::new();
+    let mut rest = path;
+    if path.starts_with('-') {
+        word.push_str("./");
+    } else if let Some(tail) = path.strip_prefix('~') {
+        let end = tail.find('/').unwrap_or(tail.len());
+        let who = &tail[..end];
+        if who.is_empty() {
+            word.push_str("\"$HOME\"");
+            rest = &tail[end..];
+        } else if who.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-' || b == b'.') {
+            // The slash that ends a tilde prefix must not be quoted.
+            let _ = write!(word, "~{who}");
+            rest = &tail[end..];
+            if let Some(below) = rest.strip_prefix('/') {
+                word.push('/');
+                rest = below;
+            }
+        }
+    }
+    while let Some(at) = rest.find('$') {
+        word.push_str(&quote(&rest[..at])?);
+        let tail = &rest[at + 1..];
+        let (name, used) = variable(tail);
+        if name.is_empty() {
+            word.push_str("'$'");
+            rest = tail;
+        } else {
+            let _ = write!(word, "\"${{{name}-\\${name}}}\"");
+            rest = &tail[used..];
+        }
+    }
+    word.push_str(&quote(rest)?);
+    Ok(word)
+}
+
+/// The variable name at the start of `tail`, and how many bytes it takes.
+fn variable(tail: &str) -> (&str, usize) {
+    let is_name = |b: u8| b.is_ascii_alphanumeric() || b == b'_';
+    let braced = tail.strip_prefix('{');
+    let body = braced.unwrap_or(tail);
+    let end = body.bytes().position(|b| !is_name(b)).unwrap_or(body.len());
+    let name = &body[..end];
+    if name.is_empty() || name.as_bytes()[0].is_ascii_digit() {
+        return ("", 0);
+    }
+    match braced {
+        Some(_) if body.as_bytes().get(end) == Some(&b'}') => (name, end + 2),
+        Some(_) => ("", 0),
+        None => (name, end),
+    }
+}
+
+/// A step under construction: assignments first, then the call.
+#[derive(Debug, Default)]
+pub struct Step {
+    script: Script,
+}
+
+impl Step {
+    /// An empty step; under `no_log` it makes no diffs.
+    pub fn new(scope: &Scope) -> Self {
+        let mut step = Self::default();
+        if scope.no_log {
+            step.run("DIFF=");
+        }
+        step
+    }
+
+    /// `name='text'`.
+    pub fn set(&mut self, name: &str, text: &str) -> Result<&mut Self, String> {
+        let word = quote(text).map_err(|why| format!("{}: {why}", name.trim_start_matches("b_")))?;
+        let _ = writeln!(self.script.text, "{name}={word}");
+        Ok(self)
+    }
+
+    /// `name='text'`, or `name=` when there is none.
+    pub fn set_opt(&mut self, name: &str, text: Option<&str>) -> Result<&mut Self, String> {
+        self.set(name, text.unwrap_or_default())
+    }
+
+    /// `name=1` or `name=`.
+    pub fn set_flag(&mut self, name: &str, on: bool) -> &mut Self {
+        let _ = writeln!(self.script.text, "{name}={}", if on { "1" } else { "" });
+        self
+    }
+
+    /// A path, expanded on the host.
+    pub fn set_path(&mut self, name: &str, path: &str) -> Result<&mut Self, String> {
+        if path.is_empty() {
+            return Err(format!("`{}` is empty; give a path", name.trim_start_matches("b_")));
+        }
+        let word = quote_path(path).map_err(|why| format!("{}: {why}", name.trim_start_matches("b_")))?;
+        let _ = writeln!(self.script.text, "{name}={word}");
+        Ok(self)
+    }
+
+    /// Shell text as it is: a call of a library function.
+    pub fn run(&mut self, text: &str) -> &mut Self {
+        self.script.text.push_str(text);
+        self.script.text.push('\n');
+        self
+    }
+
+    /// Bytes that will be at `$FILES/name`.
+    pub fn file(&mut self, name: &str, bytes: Vec<u8>) -> &mut Self {
+        self.script.files.push((name.to_owned(), bytes));
+        self
+    }
+
+    /// `owner`, `group`, `mode` of the task as `b_owner`, `b_group`, `b_mode`.
+    pub fn attributes(&mut self, args: &Args) -> Result<&mut Self, String> {
+        refuse(args, SELINUX)?;
+        self.set_opt("b_owner", text_of(args, "owner").as_deref())?;
+        self.set_opt("b_group", text_of(args, "group").as_deref())?;
+        let mode = args.0.get("mode").map(mode::parse).transpose()?.flatten();
+        self.set_opt("b_mode", mode.as_deref())?;
+        Ok(self)
+    }
+
+    /// The finished step.
+    pub fn done(&mut self) -> Script {
+        std::mem::take(&mut self.script)
+    }
+}
+
+const SELINUX: &[&str] = &["attributes", "selevel", "serole", "setype", "seuser"];
+
+/// Who owns the file.
+pub const OWNER: Arg = arg("owner", Kind::Str, "user who owns it, by name or number");
+/// Which group owns the file.
+pub const GROUP: Arg = arg("group", Kind::Str, "group that owns it, by name or number");
+/// The file's permissions.
+pub const MODE: Arg = arg("mode", Kind::Mode, "permissions: `\"0644\"` or `u=rw,g=r`");
+/// Refused: needs chattr.
+pub const ATTRIBUTES: Arg = Arg {
+    name: "attributes",
+    aliases: &["attr"],
+    kind: Kind::Str,
+    required: false,
+    default: None,
+    choices: &[],
+    doc: "not supported: chattr flags",
+};
+/// Refused: SELinux.
+pub const SELEVEL: Arg = arg("selevel", Kind::Str, "not supported: `SELinux`");
+/// Refused: SELinux.
+pub const SEROLE: Arg = arg("serole", Kind::Str, "not supported: `SELinux`");
+/// Refused: SELinux.
+pub const SETYPE: Arg = arg("setype", Kind::Str, "not supported: `SELinux`");
+/// Refused: SELinux.
+pub const SEUSER: Arg = arg("seuser", Kind::Str, "not supported: `SELinux`");
+/// Last resort for files that cannot be replaced by a rename.
+pub const UNSAFE_WRITES: Arg =
+    with_default("unsafe_writes", Kind::Bool, "false", "write in place when a rename is refused (bind mounts)");
+/// Keep a copy.
+pub const BACKUP: Arg = with_default("backup", Kind::Bool, "false", "keep a dated copy of what is replaced");
+/// Check before use.
+pub const VALIDATE: Arg = arg("validate", Kind::Str, "command that must succeed first; `%s` is the new file");
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shell(text: &str) -> String {
+        let answer = std::process::Command::new("sh").arg("-c").arg(text).env("HOME", "/h o").output().unwrap();
+        String::from_utf8(answer.stdout).unwrap()
+    }
+
+    #[test]
+    fn paths_expand_home_and_variables_and_nothing_else() {
+        for (path, meant) in [
+            ("~/x y", "/h o/x y"),
+            ("~", "/h o"),
+            ("$HOME/a", "/h o/a"),
+            ("${HOME}b", "/h ob"),
+            ("$(touch /tmp/no)", "$(touch /tmp/no)"),
+            ("`id`", "`id`"),
+            ("a$", "a$"),
+            ("${HOME", "${HOME"),
+            ("$NOT_THERE_1/x", "$NOT_THERE_1/x"),
+            ("-rf", "./-rf"),
+            ("it's \"q\" \\ *", "it's \"q\" \\ *"),
+            ("~root/x", "/root/x"),
+            ("~a$(id)/x", "~a$(id)/x"),
+        ] {
+            assert_eq!(shell(&format!("printf %s {}", quote_path(path).unwrap())), meant, "{path}");
+        }
+    }
+
+    #[test]
+    fn nul_is_refused() {
+        assert!(quote("a\0b").unwrap_err().contains("NUL"));
+        assert!(Step::default().set_path("b_path", "a\0b").unwrap_err().starts_with("path:"));
+    }
+}

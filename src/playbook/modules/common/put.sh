@@ -1,0 +1,101 @@
+# b_put: the file b_dest holds b_text, or what b_from holds (b_len bytes, b_sum), with the task's attributes.
+b_put() {
+  case $b_dest in
+    */) b_dest=$b_dest$b_name ;;
+    *) [ ! -d "$b_dest" ] || b_dest=${b_dest%/}/$b_name ;;
+  esac
+  if [ -n "$b_follow" ] && [ -h "$b_dest" ]; then b_real "$b_dest"; b_dest=$b_path; fi
+  b_look "$b_dest"
+  case $b_T in
+    absent)
+      case $b_dest in */*) b_dir=${b_dest%/*}/ ;; *) b_dir=. ;; esac
+      if [ ! -d "$b_dir" ] && [ -z "$CHECK" ]; then fail "the folder \`$b_dir\` does not exist; make it first"; fi
+      ;;
+    directory) fail "\`$b_dest\` is a folder" ;;
+    *) if [ -z "$b_force" ]; then
+      out dest "$b_dest"
+      b_told=$b_dest
+      b_attrs "$b_dest" || :
+      return 0
+    fi ;;
+  esac
+  out dest "$b_dest"
+  if b_same; then
+    if b_attrs "$b_dest"; then [ -n "$CHECK" ] || b_look "$b_dest"; fi
+    b_report "$b_dest"
+    return 0
+  fi
+  changed
+  if [ -n "$DIFF" ]; then b_diff_put; fi
+  [ -z "$CHECK" ] || return 0
+  # What the task leaves open stays as it was.
+  b_o=$b_owner b_g=$b_group b_m=$b_mode
+  if [ "$b_T" = file ]; then
+    [ -n "$b_o" ] || { [ "$b_UID" = 0 ] && b_o=root || b_o=$b_UID; }
+    [ -n "$b_g" ] || { [ "$b_GID" = 0 ] && b_g=root || b_g=$b_GID; }
+    [ -n "$b_m" ] || b_m=$b_M
+  fi
+  b_stage "$b_dest"
+  case $b_m in
+    *[!0-7]*)
+      b_um=$(umask)
+      if [ "$b_T" = file ]; then b_now=$b_M; else b_octal $((0666 & ~0$b_um)); b_now=$b_W; fi
+      b_want_mode "$b_m" "$b_now" file
+      b_m=$b_W
+      ;;
+  esac
+  b_fresh "$b_m"
+  if [ -n "$b_inline" ]; then printf %s "$b_text" >new || fail "cannot write \`$b_dest\`"
+  else b_x=$(cat -- "$b_from" 2>&1 >new) || fail "cannot write \`$b_dest\`: $b_x"; fi
+  b_place "$b_o" "$b_g" "$b_m"
+  b_look "$b_base"
+  b_report "$b_base"
+}
+# b_same: whether b_dest holds the wanted bytes already.
+b_same() {
+  [ "$b_T" = file ] && [ "$b_SIZE" = "$b_len" ] || return 1
+  if [ -n "$b_inline" ] && [ "$b_len" -lt 1500 ]; then
+    b_slurp "$b_dest"
+    [ "$b_S" = "$b_text" ] || [ "$b_S" = "$b_text
+" ]
+    return
+  fi
+  if [ -z "$b_sum" ]; then cmp -s -- "$b_from" "$b_dest"; return; fi
+  b_x=$(sha256sum <"$b_dest") || fail "cannot read \`$b_dest\`"
+  [ "${b_x%% *}" = "$b_sum" ]
+}
+b_diff_put() {
+  if [ -n "$b_inline" ]; then
+    b_S=
+    [ "$b_T" != file ] || [ "$b_SIZE" -gt 65536 ] || b_S=$(cat -- "$b_dest"; echo x)
+    differ "$b_dest" "${b_S%x}" "$b_text"
+  else
+    if [ "$b_T" = file ]; then differ_file "$b_dest" "$b_dest" "$b_from"; else differ_file "$b_dest" /dev/null "$b_from"; fi
+  fi
+}
+# b_put_folder: the folder b_path is there, with the task's attributes; b_quiet: what is there already stays as it is.
+b_put_folder() {
+  if [ ! -d "$b_path" ]; then
+    changed
+    [ -n "$CHECK" ] || b_mkdirs "$b_path"
+  elif [ -z "$b_quiet" ]; then
+    b_look_through "$b_path"
+    b_attrs "$b_path" || :
+  fi
+  b_quiet=
+}
+# b_put_remote: b_dest holds what the file b_from on this host holds.
+b_put_remote() {
+  b_look_through "$b_from"
+  case $b_T in
+    file) ;;
+    absent) fail "source $b_from not found" ;;
+    directory) fail "\`$b_from\` is a folder; \`remote_src\` copies files only, use \`command: cp -a\`" ;;
+    *) fail "\`$b_from\` is a $b_T, no file" ;;
+  esac
+  b_len=$b_SIZE b_inline= b_sum= b_name=${b_from##*/}
+  if [ -n "$b_preserve" ]; then b_mode=$b_M; fi
+  case $b_from in /*) ;; *) b_from=$PWD/$b_from ;; esac
+  out src "$b_from"
+  b_put
+}

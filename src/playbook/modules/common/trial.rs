@@ -1,0 +1,199 @@
+//! A bench for trying a module's shell text without a connection: a small stand-in for the driver.
+
+use crate::playbook::modules::{Act, Args, Module, Scope, convert};
+use serde_json::{Map, Value};
+use std::{
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+};
+
+/// The driver's functions, each record ended by a byte that no text of ours holds.
+const DRIVER: &str = r#"
+changed() { printf 'C\036' >&3; }
+out() { printf 'O%s\n%s\036' "$1" "$2" >&3; }
+outj() { printf 'J%s\n%s\036' "$1" "$2" >&3; }
+fail() { printf 'F%s\036' "$1" >&3; exit 1; }
+skip() { printf 'S%s\036' "$1" >&3; exit 0; }
+warn() { printf 'W%s\036' "$1" >&3; }
+differ() { [ -z "$DIFF" ] || printf 'D%s\n%s\037%s\036' "$1" "$2" "$3" >&3; }
+differ_file() { [ -z "$DIFF" ] || { printf 'D%s\n' "$1"; cat "$2"; printf '\037'; cat "$3"; printf '\036'; } >&3; }
+out_file() { printf 'O%s\n' "$1" >&3; cat "$2" >&3; printf '\036' >&3; }
+"#;
+
+/// What a step said.
+#[derive(Debug, Default)]
+pub struct Said {
+    pub changed: bool,
+    pub failed: Option<String>,
+    pub result: Map<String, Value>,
+    pub diffs: Vec<(String, String, String)>,
+    pub stderr: String,
+}
+
+impl Said {
+    pub fn text(&self, key: &str) -> &str {
+        self.result.get(key).and_then(Value::as_str).unwrap_or_default()
+    }
+}
+
+/// A throwaway folder.
+#[derive(Debug)]
+pub struct Trial {
+    dir: tempfile::TempDir,
+}
+
+/// Which shell with which tools.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shell {
+    Dash,
+    Busybox,
+}
+
+impl Trial {
+    pub const SHELLS: [Shell; 2] = [Shell::Dash, Shell::Busybox];
+
+    pub fn new() -> Self {
+        Self { dir: tempfile::tempdir().unwrap() }
+    }
+
+    pub fn at(&self) -> String {
+        format!("{}/d", self.dir.path().display())
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join("d").join(name)
+    }
+
+    pub fn wipe(&self) {
+        let _ = std::fs::remove_dir_all(self.dir.path().join("d"));
+        std::fs::create_dir(self.dir.path().join("d")).unwrap();
+    }
+
+    pub fn write(&self, name: &str, text: &str, mode: u32) {
+        std::fs::write(self.path(name), text).unwrap();
+        std::fs::set_permissions(self.path(name), std::fs::Permissions::from_mode(mode)).unwrap();
+    }
+
+    pub fn read(&self, name: &str) -> String {
+        std::fs::read_to_string(self.path(name)).unwrap()
+    }
+
+    pub fn mode(&self, name: &str) -> u32 {
+        std::fs::symlink_metadata(self.path(name)).unwrap().permissions().mode() & 0o7777
+    }
+
+    pub fn run(&self, shell: Shell, module: &Module, args: &Args) -> Said {
+        self.with(shell, module, args, "CHECK= DIFF=1")
+    }
+
+    pub fn check(&self, shell: Shell, module: &Module, args: &Args) -> Said {
+        self.with(shell, module, args, "CHECK=1 DIFF=1")
+    }
+
+    /// Runs the module; `stand_in` is shell text that comes after the libraries.
+    pub fn with_after(&self, shell: Shell, module: &Module, args: &Args, stand_in: &str) -> Said {
+        self.go(shell, module, args, "CHECK= DIFF=1", stand_in)
+    }
+
+    /// Runs the module; `before` is shell text that comes first.
+    pub fn with(&self, shell: Shell, module: &Module, args: &Args, before: &str) -> Said {
+        self.go(shell, module, args, before, "")
+    }
+
+    fn go(&self, shell: Shell, module: &Module, args: &Args, before: &str, stand_in: &str) -> Said {
+        if !self.path("").exists() {
+            self.wipe();
+        }
+        let vars = Map::new();
+        let search = [self.dir.path().to_path_buf()];
+        let scope = Scope {
+            vars: &vars,
+            search: &search,
+            render: &|text| Ok(text.replace("{{ who }}", "you")),
+            eval: &|text| Err(format!("no `{text}` here")),
+            judge: &|text| Err(format!("no `{text}` here")),
+            check: before.contains("CHECK=1"),
+            diff: true,
+            no_log: false,
+        };
+        let Act::Shell { library, script } = &module.act else { panic!("{} has no shell side", module.name) };
+        let script = match script(args, &scope) {
+            Ok(script) => script,
+            Err(why) => return Said { failed: Some(why), ..Said::default() },
+        };
+        let files = self.dir.path().join("files");
+        std::fs::create_dir_all(&files).unwrap();
+        for (name, bytes) in &script.files {
+            std::fs::write(files.join(name), bytes).unwrap();
+        }
+        let tools = match shell {
+            Shell::Dash => "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin".to_owned(),
+            Shell::Busybox => busybox_tools(self.dir.path()).display().to_string(),
+        };
+        let text = format!(
+            "PATH={tools}; export PATH\nFILES={}\nunset CDPATH\n{before}\n{DRIVER}\n{}\n{stand_in}\n( set --\n{}\n)",
+            files.display(),
+            library.concat(),
+            script.text
+        );
+        let told = self.dir.path().join("told");
+        let program = self.dir.path().join("program");
+        std::fs::write(&program, text).unwrap();
+        let mut command = match shell {
+            Shell::Dash => Command::new("dash"),
+            Shell::Busybox => Command::new("busybox"),
+        };
+        if shell == Shell::Busybox {
+            command.arg("ash");
+        }
+        let wrapped = format!(". {} 3>{}", program.display(), told.display());
+        let answer = command.args(["-c", &wrapped]).current_dir(self.path("")).stdin(Stdio::null()).output().unwrap();
+        let mut said = parse(&std::fs::read(&told).unwrap());
+        said.stderr = String::from_utf8_lossy(&answer.stderr).into_owned();
+        if !answer.status.success() && said.failed.is_none() {
+            said.failed = Some(format!("ended with {}: {}", answer.status, said.stderr));
+        }
+        assert!(answer.stdout.is_empty(), "talked: {}", String::from_utf8_lossy(&answer.stdout));
+        said
+    }
+}
+
+fn parse(bytes: &[u8]) -> Said {
+    let mut said = Said::default();
+    for record in bytes.split(|byte| *byte == 0o36).filter(|record| !record.is_empty()) {
+        let text = String::from_utf8_lossy(&record[1..]).into_owned();
+        let (key, value) = text.split_once('\n').unwrap_or((&text, ""));
+        match record[0] {
+            b'C' => said.changed = true,
+            b'F' => said.failed = Some(text),
+            b'O' => drop(said.result.insert(key.to_owned(), value.into())),
+            b'J' => drop(said.result.insert(key.to_owned(), serde_json::from_str(value).expect(value))),
+            b'D' => {
+                let (old, new) = value.split_once('\u{1f}').unwrap();
+                said.diffs.push((key.to_owned(), old.to_owned(), new.to_owned()));
+            }
+            _ => {}
+        }
+    }
+    said
+}
+
+/// A folder that holds BusyBox's applets and nothing else.
+fn busybox_tools(under: &Path) -> PathBuf {
+    let dir = under.join("bb");
+    if !dir.exists() {
+        std::fs::create_dir(&dir).unwrap();
+        let list = Command::new("busybox").arg("--list").output().unwrap();
+        let busybox = ["/usr/bin/busybox", "/bin/busybox"].into_iter().find(|path| Path::new(path).exists()).unwrap();
+        for name in String::from_utf8(list.stdout).unwrap().lines() {
+            std::os::unix::fs::symlink(busybox, dir.join(name)).unwrap();
+        }
+    }
+    dir
+}
+
+/// A task's arguments from YAML, converted as a run converts them.
+pub fn args(module: &Module, yaml: &str) -> Args {
+    convert(module, &serde_saphyr::from_str(yaml).unwrap()).unwrap()
+}

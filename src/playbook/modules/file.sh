@@ -1,0 +1,193 @@
+# The states of the file module. Each reads b_path b_src b_owner b_group b_mode b_recurse b_force b_follow.
+b_file_end() {
+  out path "$b_path"
+  b_report "$b_path"
+}
+# What the link points to is what owner and mode are for.
+b_file_follow() {
+  if [ -n "$b_follow" ] && [ "$b_T" = link ]; then
+    [ -e "$b_path" ] || return 0
+    b_real "$b_path"
+    b_look "$b_path"
+  fi
+}
+b_file_attrs() {
+  if b_attrs "$b_path"; then [ -n "$CHECK" ] || b_look "$b_path"; fi
+}
+b_file_as_is() {
+  b_look "$b_path"
+  case $b_T in
+    absent) fail "file ($b_path) is absent, cannot continue" ;;
+    link) if [ -n "$b_src" ]; then b_file_link; return 0; fi ;;
+  esac
+  b_file_follow
+  b_file_attrs
+  b_file_end
+}
+b_file_file() {
+  b_look "$b_path"
+  b_file_follow
+  case $b_T in
+    absent) out path "$b_path"; out state absent; fail "file ($b_path) is absent, cannot continue" ;;
+    file | link) ;;
+    *) fail "file ($b_path) is $b_T, cannot continue" ;;
+  esac
+  b_file_attrs
+  b_file_end
+}
+b_file_directory() {
+  case $b_path in /*) ;; */) ;; esac
+  b_look "$b_path"
+  [ "$b_T" != link ] || [ ! -d "$b_path" ] || b_file_follow
+  case $b_T in
+    absent)
+      changed
+      differ "$b_path" 'state: absent
+' 'state: directory
+'
+      if [ -n "$CHECK" ]; then out path "$b_path"; out state directory; return 0; fi
+      b_mkdirs "$b_path"
+      b_look "$b_path"
+      ;;
+    directory | link)
+      [ "$b_T" = directory ] || [ -d "$b_path" ] || fail "$b_path already exists as a link to nothing"
+      b_file_attrs
+      if [ -n "$b_recurse" ] && b_file_stray; then b_file_walk "$b_path"; b_look "$b_path"; fi
+      ;;
+    *) fail "$b_path already exists as a $b_T" ;;
+  esac
+  b_file_end
+}
+# Whether anything below may differ: one find when it can tell, else true.
+b_file_stray() {
+  set --
+  case $b_mode in
+    '') ;;
+    *[!0-7]*) return 0 ;;
+    *) set -- ! -type l ! -perm "$b_mode" ;;
+  esac
+  [ -z "$b_owner" ] || set -- "$@" ${1:+-o} ! -user "$b_owner"
+  [ -z "$b_group" ] || set -- "$@" ${1:+-o} ! -group "$b_group"
+  [ -n "${1-}" ] || return 1
+  b_x=$(find "$b_path" \( "$@" \) -print 2>/dev/null) || return 0
+  [ -n "$b_x" ]
+}
+b_file_walk() {
+  for b_f in "$1"/* "$1"/.[!.]* "$1"/..?*; do
+    [ -e "$b_f" ] || [ -h "$b_f" ] || continue
+    b_look "$b_f"
+    b_attrs "$b_f" || :
+    [ "$b_T" != directory ] || b_file_walk "$b_f"
+  done
+}
+b_file_absent() {
+  out path "$b_path"
+  out state absent
+  b_file_is_root "$b_path"
+  [ -e "$b_path" ] || [ -h "$b_path" ] || return 0
+  changed
+  differ "$b_path" 'state: present
+' 'state: absent
+'
+  [ -z "$CHECK" ] || return 0
+  if [ -d "$b_path" ] && [ ! -h "$b_path" ]; then b_x=$(rm -rf -- "$b_path" 2>&1); else b_x=$(rm -f -- "${b_path%/}" 2>&1); fi || fail "cannot remove \`$b_path\`: $b_x"
+}
+# The root itself, however it is spelled, is never removed.
+b_file_is_root() {
+  [ ! "$1" -ef / ] || [ -h "$1" ] || fail "refusing to remove the root folder (\`$1\`)"
+}
+b_file_touch() {
+  b_look "$b_path"
+  b_file_follow
+  if [ "$b_T" = absent ] || [ "$b_T" = link ] && [ ! -e "$b_path" ]; then
+    changed
+    if [ -n "$CHECK" ]; then out dest "$b_path"; return 0; fi
+    : >>"$b_path" || fail "cannot create \`$b_path\`; does its folder exist?"
+  elif [ "$b_atime$b_mtime" != preservepreserve ]; then
+    changed
+    if [ -z "$CHECK" ]; then
+      case $b_atime,$b_mtime in preserve,*) b_a=-m ;; *,preserve) b_a=-a ;; *) b_a= ;; esac
+      b_x=$(touch $b_a -- "$b_path" 2>&1) || fail "cannot touch \`$b_path\`: $b_x"
+    fi
+  fi
+  b_look_through "$b_path"
+  if b_attrs "$b_path"; then [ -n "$CHECK" ] || b_look_through "$b_path"; fi
+  out dest "$b_path"
+  b_report "$b_path"
+}
+b_file_link() {
+  out dest "$b_path"
+  b_look "$b_path"
+  if [ -z "$b_src" ]; then
+    [ "$b_T" = link ] || fail "\`$b_path\` is no link yet: say where to with \`src\`"
+    b_src=$(readlink -- "$b_path"; echo x) b_src=${b_src%?x}
+  elif [ "$b_T" = directory ] && [ -z "$b_force" ]; then
+    fail "refusing to convert from directory to symlink for $b_path: use \`force: true\`"
+  fi
+  out src "$b_src"
+  case $b_src in /*) b_to=$b_src ;; *) case $b_path in */*) b_to=${b_path%/*}/$b_src ;; *) b_to=$b_src ;; esac ;; esac
+  if [ -z "$b_force" ] && [ ! -e "$b_to" ] && [ -z "$CHECK" ]; then
+    fail "src file does not exist, use \`force: true\` if you really want to create the link: $b_to"
+  fi
+  b_x=
+  case $b_T in
+    link) b_x=$(readlink -- "$b_path"; echo x) b_x=${b_x%?x} ;;
+    absent) ;;
+    directory)
+      for b_f in "$b_path"/* "$b_path"/.[!.]* "$b_path"/..?*; do
+        if [ -e "$b_f" ] || [ -h "$b_f" ]; then fail "the directory $b_path is not empty, refusing to convert it"; fi
+      done
+      ;;
+    *) [ -n "$b_force" ] || fail "refusing to convert from $b_T to symlink for $b_path: use \`force: true\`" ;;
+  esac
+  if [ "$b_T" != link ] || [ "$b_x" != "$b_src" ]; then
+    changed
+    differ "$b_path" "src: $b_x
+" "src: $b_src
+"
+    if [ -n "$CHECK" ]; then return 0; fi
+    if [ "$b_T" = absent ]; then
+      b_x=$(ln -s -- "$b_src" "$b_path" 2>&1) || fail "cannot make the link \`$b_path\`: $b_x"
+    else
+      [ "$b_T" != directory ] || b_x=$(rmdir -- "$b_path" 2>&1) || fail "cannot remove the folder \`$b_path\`: $b_x"
+      b_full=$b_path
+      (
+        b_stage "$b_full"
+        ln -s -- "$b_src" new && mv -fT -- new "../$b_base" && cd .. && rmdir -- "$b_stg" && trap - 0
+      ) || fail "cannot turn the link \`$b_path\`"
+    fi
+    b_look "$b_path"
+  fi
+  if [ -n "$b_owner$b_group$b_mode" ]; then
+    b_link=$b_path
+    if [ -z "$b_follow" ]; then b_file_attrs
+    elif [ -e "$b_path" ]; then b_real "$b_path"; b_look "$b_path"; b_file_attrs; fi
+    b_path=$b_link
+    b_look "$b_path"
+  fi
+  b_report "$b_path"
+}
+b_file_hard() {
+  out dest "$b_path"
+  out src "$b_src"
+  [ -e "$b_src" ] || [ -n "$CHECK" ] || fail "src does not exist: $b_src"
+  b_look "$b_path"
+  if [ "$b_T" = absent ] || ! [ "$b_path" -ef "$b_src" ]; then
+    case $b_T in
+      absent) ;;
+      directory) fail "$b_path is a folder; a hard link cannot take its place" ;;
+      *) [ -n "$b_force" ] || fail "cannot link, different hard link or file exists at destination: $b_path; use \`force: true\`" ;;
+    esac
+    changed
+    if [ -n "$CHECK" ]; then return 0; fi
+    b_full=$b_path
+    case $b_src in /*) ;; *) b_src=$PWD/$b_src ;; esac
+    (
+      b_stage "$b_full"
+      ln -- "$b_src" new && mv -fT -- new "../$b_base" && cd .. && rmdir -- "$b_stg" && trap - 0
+    ) || fail "cannot make the hard link \`$b_path\`"
+    b_look "$b_path"
+  fi
+  b_file_attrs
+  b_report "$b_path"
+}
