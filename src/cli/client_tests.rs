@@ -163,7 +163,10 @@ async fn a_problem_keeps_its_words_and_request_id() {
     let (_folder, client) = client(base, Some(("t", "c")));
     let error = client.get(&["available"]).send().await.err().unwrap();
     assert_eq!(code_of(&error), 5);
-    assert_eq!(error.to_string(), "not enough machines: 2 wanted, 1 free\nrequest id: r-1");
+    assert_eq!(
+        error.to_string(),
+        "not enough machines: 2 wanted, 1 free\nproblem: not-enough-machines\nrequest id: r-1"
+    );
 }
 
 #[tokio::test]

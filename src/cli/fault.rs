@@ -128,7 +128,10 @@ impl Problem {
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match (self.title.as_str(), self.detail.as_str()) {
+        // A single fault often repeats the detail; then its line says it, with the place.
+        let repeated = self.errors.iter().any(|fault| fault.detail == self.detail);
+        let detail = if repeated { "" } else { self.detail.as_str() };
+        match (self.title.as_str(), detail) {
             ("", "") => write!(f, "the server answered {}", self.status)?,
             ("", one) | (one, "") => f.write_str(&plain(one))?,
             (title, detail) if title.eq_ignore_ascii_case(detail) => f.write_str(&plain(title))?,
@@ -145,6 +148,9 @@ impl fmt::Display for Problem {
                 write!(f, "{}: ", plain(pointer))?;
             }
             f.write_str(&plain(&fault.detail))?;
+        }
+        if !self.slug().is_empty() {
+            write!(f, "\nproblem: {}", plain(self.slug()))?;
         }
         if let Some(id) = self.request_id.as_deref().filter(|id| !id.is_empty()) {
             write!(f, "\nrequest id: {}", plain(id))?;
@@ -184,6 +190,22 @@ mod tests {
         let error = anyhow::Error::from(Fault::NotFound("no".into())).context("while looking");
         assert_eq!(code_of(&error), NOT_FOUND);
         assert_eq!(code_of(&anyhow::anyhow!("other")), FAILED);
+    }
+
+    #[test]
+    fn a_fault_that_repeats_the_detail_is_said_once() {
+        let problem = Problem {
+            kind: "/problems/invalid-duration".into(),
+            title: "Unprocessable Entity".into(),
+            detail: "too short".into(),
+            errors: vec![FieldFault {
+                pointer: Some("/duration".into()),
+                detail: "too short".into(),
+                ..Default::default()
+            }],
+            ..Problem::default()
+        };
+        assert_eq!(problem.to_string(), "Unprocessable Entity\n  /duration: too short\nproblem: invalid-duration");
     }
 
     #[test]

@@ -92,3 +92,57 @@ pub async fn migrate(_args: MigrateArgs) -> Result<()> {
     say("the database's schema is up to date");
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fmt::Write;
+
+    /// The table of settings, made from the example file: a line with doc and variable, then one with key and value.
+    fn table() -> String {
+        let mut text = String::from("| file | environment | default | what it is for |\n| --- | --- | --- | --- |\n");
+        let mut section = String::new();
+        let mut doc: Option<(String, String)> = None;
+        let example = crate::config::example();
+        let (settings, _pools) = example.split_once("\n# Rules of one pool").unwrap();
+        for line in settings.lines() {
+            if let Some(name) = line.strip_prefix('[').and_then(|line| line.strip_suffix(']')) {
+                section = format!("{name}.");
+            } else if let Some((words, env)) =
+                line.strip_prefix("# ").and_then(|line| line.strip_suffix(']')).and_then(|line| line.rsplit_once(" ["))
+                && !line.contains(" = ")
+            {
+                doc = Some((words.to_owned(), env.to_owned()));
+            } else if let (Some((words, env)), Some((key, value))) = (&doc, line.split_once(" = ")) {
+                let default =
+                    if line.starts_with('#') { String::new() } else { format!("`{}`", value.trim_matches('"')) };
+                let default = if default == "``" { "empty".to_owned() } else { default };
+                let key = key.trim_start_matches("# ");
+                writeln!(text, "| `{section}{key}` | `{env}` | {default} | {words} |").unwrap();
+                doc = None;
+            }
+        }
+        text
+    }
+
+    #[test]
+    fn the_settings_in_the_operations_guide_are_up_to_date() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/OPERATIONS.md");
+        let page = std::fs::read_to_string(path).unwrap();
+        let (before, rest) = page.split_once("<!-- settings -->\n").unwrap();
+        let (_, after) = rest.split_once("<!-- end of settings -->").unwrap();
+        let wanted = format!("{before}<!-- settings -->\n{}<!-- end of settings -->{after}", table());
+        if std::env::var_os("BERTH_BLESS").is_some() {
+            std::fs::write(path, &wanted).unwrap();
+            return;
+        }
+        assert!(page == wanted, "docs/OPERATIONS.md does not show the settings as they are; run `just bless`");
+    }
+
+    #[test]
+    fn the_table_of_settings_holds_every_setting() {
+        let table = table();
+        for name in ["BERTH_LISTEN", "DATABASE_URL", "JWT_SECRET", "BERTH_TRUSTED_PROXIES", "BERTH_LOGINS_BURST"] {
+            assert!(table.contains(&format!("`{name}`")), "{name}");
+        }
+    }
+}
