@@ -5,10 +5,15 @@
 use std::io::{self, IsTerminal, Write};
 
 use anyhow::Result;
-use comfy_table::{Attribute, Cell, Color, ContentArrangement, Table, presets};
+use comfy_table::{Attribute, Cell, Color, ColumnConstraint, ContentArrangement, Table, presets};
 use serde_json::Value;
 
 use super::fault::{Fault, OK};
+
+/// Columns that may be broken into lines; what people copy (ids, addresses, `ssh` lines) stays in one piece.
+const PROSE: [&str; 8] = ["DETAIL", "ERROR", "LABELS", "MACHINES", "MESSAGE", "REASON", "WHAT", "WITH"];
+/// Below this width breaking lines makes nothing clearer.
+const NARROWEST: u16 = 40;
 
 /// How data is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -130,7 +135,8 @@ impl Rows {
         if out.colour {
             table.enforce_styling();
         }
-        if out.terminal {
+        // A terminal that does not know its width says 0.
+        if out.terminal && table.width().is_some_and(|width| NARROWEST <= width) {
             table.set_content_arrangement(ContentArrangement::Dynamic);
         }
         if !self.headings.is_empty() {
@@ -146,12 +152,12 @@ impl Rows {
         let last = table.column_count().saturating_sub(1);
         for (index, column) in table.column_iter_mut().enumerate() {
             column.set_padding((0, if index == last { 0 } else { 2 }));
+            let wraps = self.headings.get(index).map_or(0 < index, |heading| PROSE.contains(heading));
+            if !wraps {
+                column.set_constraint(ColumnConstraint::ContentWidth);
+            }
         }
-        let mut text: String = table.lines().flat_map(|line| [line.trim_end().to_owned(), "\n".to_owned()]).collect();
-        if out.colour {
-            text.push_str("\u{1b}[0m");
-        }
-        text
+        table.lines().flat_map(|line| [line.trim_end().to_owned(), "\n".to_owned()]).collect()
     }
 }
 
