@@ -356,7 +356,7 @@ mod tests {
         let text = list(&items).unwrap().render(PLAIN);
         assert_eq!(
             text,
-            "NAME    STATE   POOL     LABELS    HELD BY  UNTIL                 ADDRESS      REASON\n\
+            "NAME    STATE   POOL     LABELS    HELD BY  UNTIL                 ADDRESS\n\
              quay-1  leased  default  gpu=a100  alice    2026-11-21 08:00:00Z  10.0.0.1:22\n\
              quay-2  ready\n"
         );

@@ -139,12 +139,16 @@ impl Rows {
         if out.terminal && table.width().is_some_and(|width| NARROWEST <= width) {
             table.set_content_arrangement(ContentArrangement::Dynamic);
         }
-        if !self.headings.is_empty() {
-            table.set_header(self.headings.iter().map(|name| bold(Cell::new(name), out)));
+        // A column in which nobody has anything to say only takes room.
+        let is_shown = |index: usize| self.lines.iter().any(|row| row.get(index).is_some_and(|text| !text.is_empty()));
+        let shown = self.headings.iter().enumerate().filter(|(index, _)| is_shown(*index));
+        let headings: Vec<&str> = shown.map(|(_, heading)| *heading).collect();
+        if !headings.is_empty() {
+            table.set_header(headings.iter().map(|name| bold(Cell::new(name), out)));
         }
         let is_fields = self.headings.is_empty();
         for row in &self.lines {
-            table.add_row(row.iter().enumerate().map(|(index, text)| {
+            table.add_row(row.iter().enumerate().filter(|(index, _)| is_shown(*index)).map(|(index, text)| {
                 let cell = Cell::new(text);
                 if is_fields && index == 0 { bold(cell, out) } else { tint(cell, text, out) }
             }));
@@ -152,7 +156,7 @@ impl Rows {
         let last = table.column_count().saturating_sub(1);
         for (index, column) in table.column_iter_mut().enumerate() {
             column.set_padding((0, if index == last { 0 } else { 2 }));
-            let wraps = self.headings.get(index).map_or(0 < index, |heading| PROSE.contains(heading));
+            let wraps = headings.get(index).map_or(0 < index, |heading| PROSE.contains(heading));
             if !wraps {
                 column.set_constraint(ColumnConstraint::ContentWidth);
             }
@@ -304,6 +308,13 @@ mod tests {
             rows.render(out(Format::Table)),
             "NAME                STATE\nquay-1              ready\na-much-longer-name\n"
         );
+    }
+
+    #[test]
+    fn a_column_without_content_is_left_out() {
+        let mut rows = Rows::list(&["NAME", "REASON", "STATE"], "none");
+        rows.row(["quay-1", "", "ready"]);
+        assert_eq!(rows.render(out(Format::Table)), "NAME    STATE\nquay-1  ready\n");
     }
 
     #[test]

@@ -381,7 +381,7 @@ mod tests {
             text,
             "reservation  r1\nowner        alice\nstate        active\nuntil        2026-11-21 08:00:00Z (59m left)\n\
              password     tide-otter-42\n\n\
-             MACHINE  STATE   ACCESS                        HOST KEY    ERROR\n\
+             MACHINE  STATE   ACCESS                        HOST KEY\n\
              quay-1   active  ssh -p 22221 alice@127.0.0.1  SHA256:abc\n"
         );
     }
