@@ -39,14 +39,14 @@ pub mod http;
 /// Durable work: enqueue in a transaction, claim, retry.
 pub mod jobs;
 
+/// Who acts, and who did what.
+pub mod audit;
+
 /// Users, passwords, sessions, tokens, roles.
 pub mod accounts;
 
 /// Messages to people and events to screens.
 pub mod notifications;
-
-/// Who did what.
-pub mod audit;
 
 /// The pool: register, import, labels, health, quarantine.
 pub mod machines;

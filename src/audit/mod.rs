@@ -1,1 +1,34 @@
-//! (to come)
+//! Who acts, and who did what.
+//!
+//! An entry is written in the transaction of the change it tells of, so neither exists without the other.
+//! Secrets never go into it. [`Actor`] is defined here, below everybody who acts; how a request proves to be
+//! somebody's is the accounts' business.
+
+mod actor;
+mod api;
+mod store;
+
+pub use self::{
+    actor::{Actor, Role, Via},
+    api::{AuditView, routes},
+    store::prune,
+};
+use crate::{db::Tx, http};
+
+/// One thing that was done.
+#[derive(Debug, Clone, Copy)]
+pub struct Entry<'a> {
+    /// Username, or the part of Berth that acted by itself, as `scheduler`.
+    pub actor: &'a str,
+    /// What was done, as `user.create`.
+    pub action: &'a str,
+    /// What it was done to, by name.
+    pub target: &'a str,
+    /// More, for people. Never a secret.
+    pub detail: &'a str,
+}
+
+/// Notes what was done, as part of its transaction, with the id and the sender of the current request.
+pub async fn record(tx: &mut Tx, entry: &Entry<'_>) -> sqlx::Result<()> {
+    store::insert(tx, entry, &http::request_id(), &http::peer()).await
+}

@@ -1,0 +1,206 @@
+//! Login, refresh, logout, registration, and the password reset by link.
+
+use std::sync::Arc;
+
+use axum::{
+    Extension,
+    extract::{FromRequestParts, State},
+    http::{HeaderMap, HeaderValue, StatusCode, header, request::Parts},
+    response::{IntoResponse, Response},
+};
+use axum_extra::extract::CookieJar;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::{super::sign_in, bearer, users::UserView};
+use crate::{
+    accounts::{self, Error, NewAccount, Role, SignedIn, Via, guard::Guard},
+    ctx::Ctx,
+    http::{ClientAddr, Json, Problem, ProblemBody, Result},
+    remote::Secret,
+};
+
+const COOKIE: &str = "berth_refresh";
+
+/// Who wants in.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct CreateSession {
+    username: String,
+    password: String,
+}
+
+/// What a person holds after signing in. The refresh token is in the cookie `berth_refresh`.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct TokenView {
+    /// For the header `Authorization: Bearer`.
+    access_token: String,
+    /// Always `Bearer`.
+    token_type: &'static str,
+    /// Seconds until the access token expires.
+    expires_in: u64,
+    /// The account's name.
+    username: String,
+    /// What it may do.
+    role: Role,
+}
+
+/// Signs in.
+#[utoipa::path(post, path = "/api/login", operation_id = "create_session", tag = "session", request_body = CreateSession,
+    responses((status = 200, body = TokenView), (status = 401, body = ProblemBody), (status = 403, body = ProblemBody), (status = 429, body = ProblemBody)))]
+pub(super) async fn create_session(
+    State(ctx): State<Ctx>,
+    Extension(guard): Extension<Arc<Guard>>,
+    ClientAddr(address): ClientAddr,
+    headers: HeaderMap,
+    Json(body): Json<CreateSession>,
+) -> Result<Response> {
+    guard.check_address(&ctx.config.limits, address)?;
+    let now = ctx.clock.now();
+    if let Some(wait) = guard.wait(address, &body.username, now) {
+        let seconds = u64::try_from(wait / 1000 + 1).unwrap_or(1);
+        return Err(Error::SlowDown { seconds }.into());
+    }
+    let user_agent = headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let outcome = accounts::login(&ctx, &body.username, &body.password, user_agent).await;
+    let word = match &outcome {
+        Ok(_) => "ok",
+        Err(Error::BadCredentials) => "wrong",
+        Err(_) => "refused",
+    };
+    metrics::counter!("accounts_logins_total", "outcome" => word).increment(1);
+    match outcome {
+        Ok(signed_in) => {
+            guard.succeeded(address, &body.username);
+            Ok(show(&ctx, signed_in))
+        }
+        Err(error) => {
+            if matches!(error, Error::BadCredentials) {
+                guard.failed(address, &body.username, now);
+            }
+            Err(error.into())
+        }
+    }
+}
+
+/// Gets new tokens for the refresh cookie.
+#[utoipa::path(post, path = "/api/refresh", operation_id = "refresh_session", tag = "session",
+    responses((status = 200, body = TokenView), (status = 401, body = ProblemBody)))]
+pub(super) async fn refresh_session(State(ctx): State<Ctx>, cookies: CookieJar) -> Result<Response> {
+    let Some(cookie) = cookies.get(COOKIE) else {
+        return Err(Problem::unauthorized("there is no refresh cookie; sign in again"));
+    };
+    match accounts::refresh(&ctx, cookie.value()).await {
+        Ok(signed_in) => Ok(show(&ctx, signed_in)),
+        Err(error @ (Error::BadToken | Error::Suspended | Error::Pending)) => {
+            let mut response = Problem::from(error).into_response();
+            set_cookie(&ctx, &mut response, "", 0);
+            Ok(response)
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Ends the session of the refresh cookie or of the bearer token.
+#[utoipa::path(post, path = "/api/logout", operation_id = "end_session", tag = "session", responses((status = 204)))]
+pub(super) async fn end_session(State(ctx): State<Ctx>, cookies: CookieJar, asking: Asking) -> Result<Response> {
+    if let Some(cookie) = cookies.get(COOKIE) {
+        sign_in::end_session_by_refresh(&ctx, cookie.value()).await?;
+    }
+    if let Some(token) = asking.0
+        && let Ok(actor) = accounts::authenticate(&ctx, &token).await
+        && let Via::Session(id) = actor.via
+    {
+        match accounts::end_session(&ctx, actor.id, id).await {
+            Ok(()) | Err(Error::NotFound) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    let mut response = StatusCode::NO_CONTENT.into_response();
+    set_cookie(&ctx, &mut response, "", 0);
+    Ok(response)
+}
+
+/// The bearer token, if the request has one.
+pub(super) struct Asking(Option<String>);
+
+impl<S: Sync> FromRequestParts<S> for Asking {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        Ok(Self(bearer(parts).ok().map(str::to_owned)))
+    }
+}
+
+/// An account for oneself.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RegisterUser {
+    username: String,
+    password: String,
+    #[serde(default)]
+    full_name: String,
+    #[serde(default)]
+    email: String,
+}
+
+/// Makes an account for oneself, where the settings allow it.
+#[utoipa::path(post, path = "/api/register", operation_id = "register_user", tag = "session", request_body = RegisterUser,
+    responses((status = 201, body = UserView), (status = 403, body = ProblemBody), (status = 409, body = ProblemBody), (status = 422, body = ProblemBody)))]
+pub(super) async fn register_user(
+    State(ctx): State<Ctx>,
+    Extension(guard): Extension<Arc<Guard>>,
+    ClientAddr(address): ClientAddr,
+    Json(body): Json<RegisterUser>,
+) -> Result<Response> {
+    guard.check_address(&ctx.config.limits, address)?;
+    let new = NewAccount {
+        username: body.username,
+        password: Secret(body.password),
+        role: Role::Member,
+        full_name: body.full_name,
+        email: body.email,
+    };
+    let account = accounts::register(&ctx, new).await?;
+    Ok((StatusCode::CREATED, Json(UserView::from(account))).into_response())
+}
+
+/// A new password, by a one-time link.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ResetPassword {
+    token: String,
+    password: String,
+}
+
+/// Sets a new password by a one-time link; every session and access token of the account ends.
+#[utoipa::path(post, path = "/api/password-reset", operation_id = "reset_password", tag = "session", request_body = ResetPassword,
+    responses((status = 204), (status = 422, body = ProblemBody), (status = 429, body = ProblemBody)))]
+pub(super) async fn reset_password(
+    State(ctx): State<Ctx>,
+    Extension(guard): Extension<Arc<Guard>>,
+    ClientAddr(address): ClientAddr,
+    Json(body): Json<ResetPassword>,
+) -> Result<StatusCode> {
+    guard.check_address(&ctx.config.limits, address)?;
+    accounts::use_link(&ctx, &body.token, &body.password).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+fn show(ctx: &Ctx, signed_in: SignedIn) -> Response {
+    let SignedIn { access_token, expires_in, refresh_token, username, role } = signed_in;
+    let mut response =
+        Json(TokenView { access_token, token_type: "Bearer", expires_in, username, role }).into_response();
+    if let Some(token) = refresh_token {
+        set_cookie(ctx, &mut response, &token, ctx.config.auth.session.as_secs());
+    }
+    response
+}
+
+fn set_cookie(ctx: &Ctx, response: &mut Response, value: &str, seconds: u64) {
+    let secure = if ctx.config.is_production() { "; Secure" } else { "" };
+    let text = format!("{COOKIE}={value}; Path=/api; Max-Age={seconds}; HttpOnly; SameSite=Strict{secure}");
+    if let Ok(value) = HeaderValue::from_str(&text) {
+        response.headers_mut().append(header::SET_COOKIE, value);
+    }
+}

@@ -1,0 +1,171 @@
+//! Signing in and staying so: login, refresh, the end of a session, and who a token belongs to.
+
+use super::{
+    Account, Actor, Error, Status, Via, jwt,
+    model::{LONGEST_PASSWORD, digest, random_secret},
+    passwords,
+    store::{self, NewSession},
+    tokens,
+};
+use crate::{
+    audit::{self, Entry},
+    clock::{Millis, millis},
+    ctx::Ctx,
+    http,
+    ids::{AccountId, SessionId},
+};
+
+/// Two tabs may refresh at once: the loser gets an access token too, but not another refresh token.
+const GRACE: Millis = 10_000;
+
+/// What a person holds after signing in.
+#[derive(Debug)]
+pub struct SignedIn {
+    /// Proves who asks, for a while.
+    pub access_token: String,
+    /// How long, in seconds.
+    pub expires_in: u64,
+    /// Gets the next one; `None` when the one at hand stays good.
+    pub refresh_token: Option<String>,
+    /// The account's name.
+    pub username: String,
+    /// What it may do.
+    pub role: super::Role,
+}
+
+/// Checks the password and begins a session.
+pub async fn login(ctx: &Ctx, username: &str, password: &str, user_agent: &str) -> Result<SignedIn, Error> {
+    let found = match username.len() {
+        1..=64 => store::credentials(&mut *ctx.db.read().await?, username).await?,
+        _ => None,
+    };
+    let hash = found.as_ref().and_then(|(_, hash)| hash.clone());
+    let offered = if password.len() <= LONGEST_PASSWORD { password } else { "" };
+    let is_right = passwords::verify(offered, hash).await?;
+    let Some((account, _)) = found else { return Err(Error::BadCredentials) };
+    if !is_right {
+        let mut tx = ctx.db.begin_write().await?;
+        store::count_failure(&mut tx, account.id).await?;
+        ctx.commit(tx).await?;
+        return Err(Error::BadCredentials);
+    }
+    may_sign_in(account.status)?;
+    begin_session(ctx, &account, user_agent).await
+}
+
+async fn begin_session(ctx: &Ctx, account: &Account, user_agent: &str) -> Result<SignedIn, Error> {
+    let id = SessionId::new();
+    let (token, hash) = refresh_token(id);
+    let mut tx = ctx.db.begin_write().await?;
+    // Read again: it may have been suspended or deleted while the password was hashed.
+    let account = store::lock_account(&mut tx, account.id).await?.ok_or(Error::BadCredentials)?;
+    may_sign_in(account.status)?;
+    let user_agent: String = user_agent.chars().filter(|c| !c.is_control()).take(200).collect();
+    let new = NewSession {
+        id,
+        account: account.id,
+        refresh_hash: &hash,
+        expires_at: tx.now.saturating_add(millis(ctx.config.auth.session)),
+        user_agent: &user_agent,
+        peer: &http::peer(),
+    };
+    store::insert_session(&mut tx, &new).await?;
+    store::note_login(&mut tx, account.id).await?;
+    let entry = Entry { actor: &account.username, action: "session.begin", target: &account.username, detail: "" };
+    audit::record(&mut tx, &entry).await?;
+    ctx.commit(tx).await?;
+    let (access_token, expires_in) = jwt::sign(ctx, account.id, id)?;
+    let Account { username, role, .. } = account;
+    Ok(SignedIn { access_token, expires_in, refresh_token: Some(token), username, role })
+}
+
+/// Takes a refresh token and gives new tokens. One that comes back later was copied: its session ends.
+pub async fn refresh(ctx: &Ctx, token: &str) -> Result<SignedIn, Error> {
+    let id = session_of(token)?;
+    let offered = digest(token);
+    let mut tx = ctx.db.begin_write().await?;
+    let (dialect, now) = (tx.dialect, tx.now);
+    let session = store::session(&mut tx, Some(dialect), id, now).await?.ok_or(Error::BadToken)?;
+    may_sign_in(session.status)?;
+    let refresh_token = if offered == session.refresh_hash {
+        let (fresh, hash) = refresh_token(id);
+        let expires_at = now.saturating_add(millis(ctx.config.auth.session));
+        if !store::rotate_session(&mut tx, id, &offered, &hash, expires_at).await? {
+            return Err(Error::BadToken);
+        }
+        Some(fresh)
+    } else if session.previous_hash.as_deref() == Some(&offered) && now - session.last_used_at < GRACE {
+        None
+    } else {
+        store::revoke_session(&mut tx, session.account, id).await?;
+        let detail = "a refresh token was used a second time; its session was ended";
+        let entry = Entry { actor: &session.username, action: "session.reuse", target: &session.username, detail };
+        audit::record(&mut tx, &entry).await?;
+        ctx.commit(tx).await?;
+        metrics::counter!("accounts_refresh_reuse_total").increment(1);
+        return Err(Error::BadToken);
+    };
+    ctx.commit(tx).await?;
+    let (access_token, expires_in) = jwt::sign(ctx, session.account, id)?;
+    Ok(SignedIn { access_token, expires_in, refresh_token, username: session.username, role: session.role })
+}
+
+/// Ends the session of this refresh token, if it is one.
+pub async fn end_session_by_refresh(ctx: &Ctx, token: &str) -> Result<(), Error> {
+    let Ok(id) = session_of(token) else { return Ok(()) };
+    let mut tx = ctx.db.begin_write().await?;
+    let (dialect, now) = (tx.dialect, tx.now);
+    if let Some(session) = store::session(&mut tx, Some(dialect), id, now).await?
+        && session.refresh_hash == digest(token)
+    {
+        store::revoke_session(&mut tx, session.account, session.id).await?;
+        ctx.commit(tx).await?;
+    }
+    Ok(())
+}
+
+/// Ends one session of an account.
+pub async fn end_session(ctx: &Ctx, account: AccountId, id: SessionId) -> Result<(), Error> {
+    let mut tx = ctx.db.begin_write().await?;
+    if !store::revoke_session(&mut tx, account, id).await? {
+        return Err(Error::NotFound);
+    }
+    ctx.commit(tx).await?;
+    Ok(())
+}
+
+/// Whose token this is, judged by what the database says now.
+pub async fn authenticate(ctx: &Ctx, token: &str) -> Result<Actor, Error> {
+    if token.starts_with(tokens::PREFIX) {
+        return tokens::owner(ctx, token).await;
+    }
+    let claims = jwt::read(ctx, token)?;
+    let mut conn = ctx.db.read().await?;
+    let now = ctx.clock.now();
+    let session = store::session(&mut conn, None, claims.sid, now).await?.ok_or(Error::BadToken)?;
+    if session.account != claims.sub {
+        return Err(Error::BadToken);
+    }
+    may_sign_in(session.status)?;
+    Ok(Actor { id: session.account, username: session.username, role: session.role, via: Via::Session(session.id) })
+}
+
+/// Only active accounts.
+pub(super) fn may_sign_in(status: Status) -> Result<(), Error> {
+    match status {
+        Status::Active => Ok(()),
+        Status::Pending => Err(Error::Pending),
+        Status::Suspended => Err(Error::Suspended),
+    }
+}
+
+/// A refresh token names its session, so that an old one is known for what it is. And what is kept of it.
+fn refresh_token(id: SessionId) -> (String, String) {
+    let token = format!("{id}.{}", random_secret());
+    let hash = digest(&token);
+    (token, hash)
+}
+
+fn session_of(token: &str) -> Result<SessionId, Error> {
+    token.split_once('.').and_then(|(id, _)| id.parse().ok()).ok_or(Error::BadToken)
+}
