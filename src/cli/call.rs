@@ -19,6 +19,11 @@ pub const REFRESH_COOKIE: &str = "berth_refresh";
 /// How long the server may take to answer, unless the call says otherwise.
 const PATIENCE: Duration = Duration::from_mins(1);
 
+/// How often a call that may be repeated is made in all.
+const TRIES: u32 = 10;
+/// Between two tries.
+const PAUSE: Duration = Duration::from_millis(500);
+
 /// What a call carries.
 enum Body {
     Nothing,
@@ -36,6 +41,7 @@ pub struct Call<'a> {
     anonymous: bool,
     secret: bool,
     patience: Option<Duration>,
+    repeatable: bool,
 }
 
 /// What came back with a success.
@@ -62,7 +68,8 @@ impl<'a> Call<'a> {
     /// A call that carries nothing yet.
     pub fn new(client: &'a Client, method: Method, url: Result<Url>) -> Self {
         let (body, headers) = (Body::Nothing, Vec::new());
-        Self { client, method, url, body, headers, anonymous: false, secret: false, patience: Some(PATIENCE) }
+        let (patience, repeatable) = (Some(PATIENCE), method == Method::GET);
+        Self { client, method, url, body, headers, anonymous: false, secret: false, patience, repeatable }
     }
 
     /// Adds to the query.
@@ -93,8 +100,9 @@ impl<'a> Call<'a> {
         self
     }
 
-    /// Lets the server see a second try of the same call as the same call.
-    pub fn once_only(self) -> Self {
+    /// Lets the server see a second try of the same call as the same call, so that one can be made.
+    pub fn once_only(mut self) -> Self {
+        self.repeatable = true;
         self.header("idempotency-key", uuid::Uuid::now_v7().to_string())
     }
 
@@ -117,12 +125,26 @@ impl<'a> Call<'a> {
     }
 
     /// Makes the call; an answer that is no success is an error.
+    ///
+    /// When the connection breaks under a call that may be repeated, it is: a server that restarts goes unnoticed.
     pub async fn send(mut self) -> Result<Answer> {
-        let client = self.client;
         let token = self.prepare()?;
-        match self.once(token.as_deref()).await {
+        let mut broke = false;
+        for _ in 1..TRIES {
+            match self.authorised(token.as_deref()).await {
+                Err(error) if self.repeatable && is_passing(&error, broke) => broke = true,
+                other => return other,
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+        self.authorised(token.as_deref()).await
+    }
+
+    async fn authorised(&self, token: Option<&str>) -> Result<Answer> {
+        let client = self.client;
+        match self.once(token).await {
             Err(error) if is_unauthenticated(&error) => {
-                let token = self.second_token(token.as_deref(), error).await?;
+                let token = self.second_token(token, error).await?;
                 self.once(Some(&token)).await.map_err(|error| client.explain_second(error))
             }
             other => other,
@@ -211,6 +233,16 @@ impl<'a> Call<'a> {
         };
         let response = request.send().await.map_err(|error| self.client.broken(&error))?;
         if response.status().is_success() { Ok(response) } else { Err(refusal(response).await) }
+    }
+}
+
+/// Whether the same call may well succeed in a moment. `broke`: an earlier try got as far as the server.
+fn is_passing(error: &anyhow::Error, broke: bool) -> bool {
+    match error.downcast_ref::<Fault>() {
+        Some(Fault::Broken(_)) => true,
+        Some(Fault::Unreachable(_)) => broke,
+        Some(Fault::Problem(problem)) => broke && problem.slug() == "request-in-progress",
+        _ => false,
     }
 }
 

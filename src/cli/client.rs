@@ -243,14 +243,14 @@ impl Client {
             why = inner.to_string();
             cause = inner.source();
         }
-        let text = if error.is_timeout() {
-            format!("no answer from {base} in time")
-        } else if error.is_connect() {
-            format!("cannot reach the server at {base}: {why}; is it running, and is `BERTH_URL` right?")
+        if error.is_connect() {
+            let hint = "is it running, and is `BERTH_URL` right?";
+            Fault::Unreachable(plain(&format!("cannot reach the server at {base}: {why}; {hint}"))).into()
+        } else if error.is_timeout() {
+            Fault::Unreachable(format!("no answer from {base} in time")).into()
         } else {
-            format!("the connection to {base} broke: {why}")
-        };
-        Fault::Unreachable(plain(&text)).into()
+            Fault::Broken(plain(&format!("the connection to {base} broke: {why}"))).into()
+        }
     }
 
     /// What a second 401, after a renewal, means.

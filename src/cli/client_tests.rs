@@ -35,6 +35,10 @@ fn exchange(mut stream: TcpStream, answer: &str) -> String {
     let mut body = vec![0; length];
     reader.read_exact(&mut body).unwrap();
     request.push_str(&String::from_utf8(body).unwrap());
+    if answer.is_empty() {
+        // The server dies here.
+        return request;
+    }
     let (head, body) = answer.split_once("\n\n").unwrap_or((answer, ""));
     let head = head.replace('\n', "\r\n");
     write!(stream, "HTTP/1.1 {head}\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{body}", body.len()).unwrap();
@@ -183,6 +187,26 @@ async fn a_redirect_is_told_and_not_followed() {
     let (_folder, client) = client(base, Some(("t", "c")));
     let error = client.get(&["whoami"]).send().await.err().unwrap();
     assert!(error.to_string().contains("https://elsewhere.example"), "{error}");
+}
+
+#[tokio::test]
+async fn a_call_whose_answer_was_lost_is_made_again_as_the_same_call() {
+    let (base, requests) = server(vec!["", "200 OK\n\n{\"id\":\"r1\"}"]);
+    let (_folder, client) = client(base, Some(("t", "c")));
+    let call = client.post(&["reservations"]).once_only().json(serde_json::json!({"count": 1}));
+    assert_eq!(call.send().await.unwrap().value["id"], "r1");
+    let key = |request: &str| {
+        request.lines().find_map(|line| line.strip_prefix("idempotency-key: ").map(str::to_owned)).unwrap()
+    };
+    assert_eq!(key(&requests.recv().unwrap()), key(&requests.recv().unwrap()));
+}
+
+#[tokio::test]
+async fn a_call_that_must_not_be_repeated_is_not() {
+    let (base, _requests) = server(vec!["", "200 OK\n\n{}"]);
+    let (_folder, client) = client(base, Some(("t", "c")));
+    let error = client.delete(&["users", "alice"]).send().await.err().unwrap();
+    assert_eq!(code_of(&error), 6, "{error:#}");
 }
 
 #[test]

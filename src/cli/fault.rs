@@ -34,6 +34,9 @@ pub enum Fault {
     /// No answer at all.
     #[error("{0}")]
     Unreachable(String),
+    /// The request was sent, and the answer did not come or not whole.
+    #[error("{0}")]
+    Broken(String),
     /// No session that is still good.
     #[error("{0}")]
     NotSignedIn(String),
@@ -56,7 +59,7 @@ impl Fault {
     pub fn code(&self) -> u8 {
         match self {
             Self::Problem(problem) => problem.code(),
-            Self::Unreachable(_) => UNREACHABLE,
+            Self::Unreachable(_) | Self::Broken(_) => UNREACHABLE,
             Self::NotSignedIn(_) => FORBIDDEN,
             Self::NotFound(_) => NOT_FOUND,
             Self::Usage(_) => USAGE,
