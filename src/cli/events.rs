@@ -1,9 +1,12 @@
 //! What happens, as it happens: the server's event stream.
 
+use std::{collections::VecDeque, time::Duration};
+
 use anyhow::Result;
 use clap::Args as ClapArgs;
 use futures_util::StreamExt;
 use serde_json::Value;
+use uuid::{Timestamp, Uuid};
 
 use super::{
     client::Client,
@@ -11,10 +14,16 @@ use super::{
     fault::{Fault, INTERRUPTED, UNREACHABLE, code_of},
     output::{Out, moment, plain},
     terminal::say,
+    wait,
 };
+use crate::clock::{Clock, millis};
 
 /// How often in a row the stream may fail to open again.
 const TRIES: u32 = 20;
+/// How far to look back.
+const USUAL: Duration = Duration::from_hours(1);
+/// How many events are remembered as shown.
+const MEMORY: usize = 4096;
 /// The longest event that is read.
 const LONGEST: usize = 1024 * 1024;
 
@@ -29,8 +38,11 @@ pub struct Args {
     #[arg(short, long)]
     follow: bool,
     /// Only what came after the event of this id
-    #[arg(long, value_name = "ID")]
-    after: Option<String>,
+    #[arg(long, value_name = "ID", conflicts_with = "since")]
+    after: Option<uuid::Uuid>,
+    /// How far to look back; 1h unless `--follow` or `--after` is given
+    #[arg(long, value_name = "DURATION", value_parser = wait::span)]
+    since: Option<Duration>,
     /// Only kinds that begin so: `reservation.`, `machine.state`
     #[arg(long)]
     kind: Option<String>,
@@ -40,23 +52,68 @@ pub struct Args {
 pub async fn run(args: Args, options: &ClientOptions) -> Result<()> {
     let client = options.client()?;
     let out = options.out();
+    let since = args.since.or((!args.follow && args.after.is_none()).then_some(USUAL));
+    let after = args.after.or(since.map(moment_id)).map(|id| id.to_string());
+    let mut screen = Screen { kind: args.kind, out, shown: VecDeque::new() };
     if args.follow {
         tokio::select! {
-            ended = follow(&client, args.after, args.kind.as_deref(), out) => ended,
+            ended = follow(&client, after, &mut screen) => ended,
             _ = tokio::signal::ctrl_c() => Err(Fault::Said(INTERRUPTED).into()),
         }
     } else {
-        let query = [query(&[("after", args.after.as_deref())], &[]), vec![("poll", "1".to_owned())]].concat();
-        let answer = client.get(&["events"]).query(&query).send().await?;
-        let items = answer.value.get("items").unwrap_or(&answer.value).as_array().cloned().unwrap_or_default();
-        items.iter().try_for_each(|item| show(item, args.kind.as_deref(), out))
+        list(&client, after, &mut screen).await
     }
 }
 
-fn show(event: &Value, kind: Option<&str>, out: Out) -> Result<()> {
-    if kind.is_some_and(|kind| !event["kind"].as_str().unwrap_or_default().starts_with(kind)) {
-        return Ok(());
+/// An id as an event of that moment would have; events are numbered by time.
+fn moment_id(ago: Duration) -> Uuid {
+    let moment = Clock::default().now().saturating_sub(millis(ago)).unsigned_abs();
+    let nanos = u32::try_from(moment % 1000).unwrap_or_default() * 1_000_000;
+    Uuid::new_v7(Timestamp::from_unix(uuid::NoContext, moment / 1000, nanos))
+}
+
+async fn list(client: &Client, mut after: Option<String>, screen: &mut Screen) -> Result<()> {
+    loop {
+        let query = [query(&[("after", after.as_deref())], &[]), vec![("poll", "1".to_owned())]].concat();
+        let answer = client.get(&["events"]).query(&query).send().await?;
+        let mut is_over = true;
+        for item in answer.value["items"].as_array().into_iter().flatten() {
+            is_over &= !screen.show(item)?;
+        }
+        match answer.value["next_cursor"].as_str() {
+            Some(next) if !is_over => after = Some(next.to_owned()),
+            _ => return Ok(()),
+        }
     }
+}
+
+/// What is shown, and what was shown already: an event may come twice.
+struct Screen {
+    kind: Option<String>,
+    out: Out,
+    shown: VecDeque<String>,
+}
+
+impl Screen {
+    /// Shows an event that was not shown yet; says whether it was new.
+    fn show(&mut self, event: &Value) -> Result<bool> {
+        if let Some(id) = event["id"].as_str() {
+            if self.shown.iter().any(|shown| shown == id) {
+                return Ok(false);
+            }
+            self.shown.push_back(id.to_owned());
+            let surplus = self.shown.len().saturating_sub(MEMORY);
+            self.shown.drain(..surplus);
+        }
+        let kind = event["kind"].as_str().unwrap_or_default();
+        if self.kind.as_deref().is_none_or(|wanted| kind.starts_with(wanted)) {
+            print_event(event, self.out)?;
+        }
+        Ok(true)
+    }
+}
+
+fn print_event(event: &Value, out: Out) -> Result<()> {
     out.event(event, || {
         let text = |name: &str| event[name].as_str().unwrap_or_default().to_owned();
         let parts = [moment(event["at"].as_str()), text("kind"), text("machine"), text("message")];
@@ -65,12 +122,12 @@ fn show(event: &Value, kind: Option<&str>, out: Out) -> Result<()> {
 }
 
 /// Reads the stream, and opens it again where it broke.
-async fn follow(client: &Client, mut last: Option<String>, kind: Option<&str>, out: Out) -> Result<()> {
+async fn follow(client: &Client, mut last: Option<String>, screen: &mut Screen) -> Result<()> {
     let mut failures = 0;
-    let mut pace = tokio::time::interval(std::time::Duration::from_secs(1));
+    let mut pace = tokio::time::interval(Duration::from_secs(1));
     loop {
         pace.tick().await;
-        match read(client, &mut last, kind, out).await {
+        match read(client, &mut last, screen).await {
             Ok(()) => failures = 0,
             Err(error) if code_of(&error) == UNREACHABLE && failures < TRIES => {
                 if failures == 0 {
@@ -83,7 +140,7 @@ async fn follow(client: &Client, mut last: Option<String>, kind: Option<&str>, o
     }
 }
 
-async fn read(client: &Client, last: &mut Option<String>, kind: Option<&str>, out: Out) -> Result<()> {
+async fn read(client: &Client, last: &mut Option<String>, screen: &mut Screen) -> Result<()> {
     let mut call = client.get(&["events"]).header("accept", "text/event-stream");
     if let Some(last) = last.as_ref() {
         call = call.header("last-event-id", last.clone());
@@ -93,7 +150,7 @@ async fn read(client: &Client, last: &mut Option<String>, kind: Option<&str>, ou
     // A stream that breaks is one that ends: it is opened again after the last event that was shown.
     while let Some(Ok(bytes)) = stream.next().await {
         for event in reader.feed(&bytes) {
-            show(&event.value(), kind, out)?;
+            screen.show(&event.value())?;
             *last = event.id.or(last.take());
         }
         if LONGEST < reader.rest.len() {
@@ -184,6 +241,22 @@ mod tests {
             assert_eq!(events[0].id.as_deref(), Some("7"));
             assert_eq!(events[1].value()["message"], "x");
         }
+    }
+
+    #[test]
+    fn an_event_that_comes_twice_is_shown_once() {
+        let out = Out { format: super::super::output::Format::Json, colour: false, terminal: false };
+        let mut screen = Screen { kind: Some("nothing.".into()), out, shown: VecDeque::new() };
+        let event = serde_json::json!({"id": "e1", "kind": "machine.state"});
+        assert!(screen.show(&event).unwrap());
+        assert!(!screen.show(&event).unwrap());
+    }
+
+    #[test]
+    fn the_id_of_a_moment_tells_the_moment() {
+        let seconds = |id: Uuid| id.get_timestamp().unwrap().to_unix().0;
+        let (now, then) = (seconds(Uuid::now_v7()), seconds(moment_id(Duration::from_hours(1))));
+        assert!((3_599..=3_601).contains(&(now - then)), "{now} {then}");
     }
 
     #[test]

@@ -19,12 +19,15 @@ pub enum Command {
     /// List accounts
     #[command(after_help = "Examples:\n  berth users list\n  berth users list --status pending --output json")]
     List {
-        /// Only with this status: pending, active, suspended
-        #[arg(long)]
+        /// Only with this status
+        #[arg(long, value_parser = ["pending", "active", "suspended"])]
         status: Option<String>,
-        /// Only with this role: member, instructor, admin
-        #[arg(long)]
-        role: Option<String>,
+        /// Only with this role
+        #[arg(long, value_enum)]
+        role: Option<Role>,
+        /// Only where the name holds this text
+        #[arg(short, long, value_name = "TEXT")]
+        query: Option<String>,
     },
     /// Show an account
     Show {
@@ -149,9 +152,13 @@ pub async fn run(command: Command, options: &ClientOptions) -> Result<()> {
     let client = options.client()?;
     let out = options.out();
     let (value, done) = match command {
-        Command::List { status, role } => {
-            let query = query(&[("status", status.as_deref()), ("role", role.as_deref())], &[]);
-            let items = Value::Array(client.list(&["users"], &query, None).await?);
+        Command::List { status, role, query: search } => {
+            let query = query(&[("q", search.as_deref())], &[]);
+            let mut items = client.list(&["users"], &query, None).await?;
+            for (field, wanted) in [("status", &status), ("role", &role.map(|role| role.name().to_owned()))] {
+                items.retain(|item| wanted.as_deref().is_none_or(|wanted| item[field] == wanted));
+            }
+            let items = Value::Array(items);
             return out.show(&items, || {
                 let mut rows = Rows::list(&["USER", "ROLE", "STATUS", "NAME", "SINCE", "LAST SIGN-IN"], "no accounts");
                 for user in parse::<Vec<UserView>>(&items)? {
