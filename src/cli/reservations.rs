@@ -21,6 +21,9 @@ use super::{
 /// Releasing everything cleans every machine before it answers.
 const RELEASE_ALL_PATIENCE: Duration = Duration::from_mins(30);
 
+/// Among how many a part of an id is looked up.
+const MOST: usize = 1000;
+
 /// Book machines
 #[derive(Debug, Args)]
 #[command(
@@ -74,14 +77,16 @@ pub struct WaitArgs {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// List your reservations
-    #[command(after_help = "Examples:\n  berth reservations list\n  berth reservations list --all --state active")]
+    #[command(
+        after_help = "Examples:\n  berth reservations list\n  berth reservations list --all --state active\n  berth reservations list --state any --limit 20"
+    )]
     List {
         /// Those of everyone (admins)
         #[arg(short, long)]
         all: bool,
-        /// Only in this state: queued, provisioning, active, closed, …
-        #[arg(long)]
-        state: Option<String>,
+        /// Only in this state: `live` (not over), `any`, queued, provisioning, active, closed, …
+        #[arg(long, default_value = "live")]
+        state: String,
         /// No more than this many
         #[arg(long, value_name = "N")]
         limit: Option<usize>,
@@ -271,7 +276,8 @@ pub async fn run(command: Command, options: &ClientOptions) -> Result<()> {
     let client = options.client()?;
     let value = match command {
         Command::List { all, state, limit } => {
-            let query = query(&[("all", all.then_some("1")), ("state", state.as_deref())], &[]);
+            let state = Some(state.as_str()).filter(|state| *state != "any");
+            let query = query(&[("all", all.then_some("1")), ("state", state)], &[]);
             let items = Value::Array(client.list(&["reservations"], &query, limit).await?);
             return options.out().show(&items, || list(&items));
         }
@@ -315,9 +321,11 @@ async fn full_id(client: &Client, given: &str) -> Result<String> {
         return Ok(given.to_owned());
     }
     let mut found: Vec<String> = Vec::new();
-    for query in [&[][..], &[("all", "1".to_owned())][..]] {
-        let items = match client.list(&["reservations"], query, None).await {
-            Err(error) if !query.is_empty() && super::fault::code_of(&error) == super::fault::FORBIDDEN => break,
+    let (live, all) = (("state", "live".to_owned()), ("all", "1".to_owned()));
+    // One's own, then everyone's, then one's own that are over: the first that has it.
+    for query in [&[live.clone()][..], &[live, all.clone()], &[]] {
+        let items = match client.list(&["reservations"], query, Some(MOST)).await {
+            Err(error) if query.contains(&all) && super::fault::code_of(&error) == super::fault::FORBIDDEN => continue,
             other => other?,
         };
         let ids = items.iter().filter_map(|item| item["id"].as_str());
