@@ -13,31 +13,52 @@ use crate::{
     ctx::Ctx,
     db::Tx,
     ids::MachineId,
-    jobs::{Claim, Kind, Next},
+    jobs::{Claim, Kind, Next, enqueue, enqueue_named},
 };
 
 /// Looks at one machine; the subject is its id.
 pub static CHECK: Kind = Kind { name: "machine.check", run: check };
 
-/// Looks at every machine that is due; the subject is [`ALL`].
-pub static SWEEP: Kind = Kind { name: "machine.sweep", run: sweep };
+/// Connects to every machine that waits for it; the subject is [`ALL`].
+pub static REGISTER: Kind = Kind { name: "machine.register", run: register };
 
-/// The subject of [`SWEEP`].
+/// The subject of [`REGISTER`].
 pub const ALL: &str = "all";
 
 /// The kind that cleans a machine a lease touched; the slice that can do that registers it. The subject is the
 /// machine's id.
 pub const RECOVER: &str = "machine.recover";
 
-/// A ready machine is looked at again after this long.
-const CHECK_EVERY: Millis = 60_000;
+/// A ready machine is not looked at again before this long.
+const CHECK_EVERY: Millis = 30_000;
 
 /// How many machines one look at the table takes.
 const BATCH: i64 = 256;
 
-/// Asks for a sweep at `run_at` or earlier.
-pub async fn ask_for_sweep(tx: &mut Tx, run_at: Millis) -> sqlx::Result<()> {
-    crate::jobs::enqueue(tx, &SWEEP, ALL, run_at).await
+/// Asks for [`REGISTER`] at `run_at` or earlier.
+pub(super) async fn ask_to_register(tx: &mut Tx, run_at: Millis) -> sqlx::Result<()> {
+    enqueue(tx, &REGISTER, ALL, run_at).await
+}
+
+/// Asks for another try of every quarantined machine whose time has come, and of registrations left half way.
+pub async fn retry_quarantined(ctx: &Ctx) -> sqlx::Result<()> {
+    let (waiting, dirty, now) = {
+        let mut conn = ctx.db.read().await?;
+        let now = ctx.db.now(&mut conn).await?;
+        let waiting = store::waiting(&mut conn, now, None, 1).await?;
+        (waiting, store::due_for_cleaning(&mut conn, now, BATCH).await?, now)
+    };
+    if waiting.is_empty() && dirty.is_empty() {
+        return Ok(());
+    }
+    let mut tx = ctx.db.begin_write().await?;
+    if !waiting.is_empty() {
+        ask_to_register(&mut tx, now).await?;
+    }
+    for machine in dirty {
+        enqueue_named(&mut tx, RECOVER, &machine.id.to_string(), now).await?;
+    }
+    ctx.commit(tx).await
 }
 
 fn check(ctx: Ctx, claim: Claim) -> BoxFuture<'static, anyhow::Result<Next>> {
@@ -49,28 +70,36 @@ fn check(ctx: Ctx, claim: Claim) -> BoxFuture<'static, anyhow::Result<Next>> {
     .boxed()
 }
 
-/// Looks at one machine now: registers it if it waits for that, probes it if it is ready.
-pub(super) async fn check_now(ctx: &Ctx, id: MachineId) -> sqlx::Result<()> {
-    register::register_all(ctx, &[id], |_| {}).await?;
+/// Looks at a machine again: registers it if it waits for that, probes it if it is ready. One that a lease touched
+/// is left alone.
+pub async fn recheck(ctx: &Ctx, machine: &Machine) -> sqlx::Result<()> {
+    check_now(ctx, machine.id).await
+}
+
+async fn check_now(ctx: &Ctx, id: MachineId) -> sqlx::Result<()> {
+    if 0 < register::register_all(ctx, &[id], |_| {}).await? {
+        return Ok(());
+    }
     let found = {
         let mut conn = ctx.db.read().await?;
         store::by_id(&mut conn, id).await?
     };
     match found {
-        Some(machine) if machine.state == State::Ready => {
-            let found = contact::probe(ctx, &machine).await;
-            note(ctx, vec![(machine, found)]).await
-        }
+        Some(machine) if machine.state == State::Ready => look(ctx, &machine).await.map(drop),
         _ => Ok(()),
     }
 }
 
-fn sweep(ctx: Ctx, claim: Claim) -> BoxFuture<'static, anyhow::Result<Next>> {
+/// Probes a machine and writes down how it is. Answers what is wrong, if anything. Only a ready machine moves.
+pub(super) async fn look(ctx: &Ctx, machine: &Machine) -> sqlx::Result<Option<String>> {
+    let found = contact::probe(ctx, machine).await;
+    let wrong = found.as_ref().err().cloned();
+    note(ctx, vec![(machine.clone(), found)]).await?;
+    Ok(wrong)
+}
+
+fn register(ctx: Ctx, claim: Claim) -> BoxFuture<'static, anyhow::Result<Next>> {
     async move {
-        let started = {
-            let mut conn = ctx.db.read().await?;
-            ctx.db.now(&mut conn).await?
-        };
         let mut after = None;
         while !claim.lost.is_cancelled() {
             let waiting = {
@@ -82,19 +111,27 @@ fn sweep(ctx: Ctx, claim: Claim) -> BoxFuture<'static, anyhow::Result<Next>> {
             after = Some(*last);
             register::register_all(&ctx, &waiting, |_| {}).await?;
         }
-        let mut after = None;
-        while !claim.lost.is_cancelled() {
-            let ready = {
-                let mut conn = ctx.db.read().await?;
-                store::unchecked(&mut conn, started - CHECK_EVERY, after, BATCH).await?
-            };
-            let Some(last) = ready.last() else { break };
-            after = Some(last.id);
-            probe_all(&ctx, ready).await?;
-        }
         Ok(Next::Done)
     }
     .boxed()
+}
+
+/// Looks at every ready machine that nobody looked at lately.
+pub async fn check_all(ctx: &Ctx) -> sqlx::Result<()> {
+    let since = {
+        let mut conn = ctx.db.read().await?;
+        ctx.db.now(&mut conn).await? - CHECK_EVERY
+    };
+    let mut after = None;
+    loop {
+        let ready = {
+            let mut conn = ctx.db.read().await?;
+            store::unchecked(&mut conn, since, after, BATCH).await?
+        };
+        let Some(last) = ready.last() else { return Ok(()) };
+        after = Some(last.id);
+        probe_all(ctx, ready).await?;
+    }
 }
 
 async fn probe_all(ctx: &Ctx, machines: Vec<Machine>) -> sqlx::Result<()> {
@@ -120,6 +157,10 @@ async fn note(ctx: &Ctx, found: Vec<(Machine, Result<Option<Facts>, String>)>) -
         match found {
             Ok(facts) => {
                 machine.facts = facts.or(machine.facts);
+                store::note_check(&mut tx, &machine).await?;
+            }
+            Err(why) if machine.state != State::Ready => {
+                machine.last_error = Some(why);
                 store::note_check(&mut tx, &machine).await?;
             }
             Err(why) => {

@@ -5,29 +5,105 @@
 //! before it is verified; a held machine is in nobody else's hands; a ready machine is held by nobody. Deliberately
 //! absent: what a lease is, and how a machine is cleaned.
 
+mod admin;
+pub mod api;
+mod available;
 mod contact;
+mod import;
 mod inventory;
 pub mod jobs;
 mod keys;
 mod model;
+mod plan;
 mod register;
 mod rules;
 mod store;
 mod target;
+mod views;
 mod yaml;
 
 use std::collections::BTreeMap;
 
 pub use self::{
-    jobs::{CHECK, RECOVER, SWEEP},
+    admin::{Patch, check, create, quarantine, release, remove, update},
+    available::{AvailableView, LabelCount, available},
+    import::{How, Imported, ImportedMachine, Outcome, Summary, import},
+    jobs::{CHECK, RECOVER, REGISTER, recheck},
     keys::KeyError,
     model::{Change, Count, Facts, Machine, NoState, State, backoff},
+    plan::Effect,
     register::Registered,
-    rules::Fault,
-    store::{by_id, count_by_state, due_for_cleaning, find, held_by, lock},
+    rules::{Entry, Fault, fingerprint},
+    store::{Filter, Holder, Search, by_id, count_by_state, due_for_cleaning, find, held_by, lock},
     target::target,
+    views::{HolderView, MachineView, RegisteredView},
 };
-use crate::{db::Tx, ids::LeaseId};
+use crate::{clock::rfc3339, db::Tx, ids::LeaseId};
+
+/// Why something about machines was refused.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// No such machine.
+    #[error("there is no machine `{0}`")]
+    NoSuchMachine(String),
+    /// The name is in use.
+    #[error("there is a machine `{0}` already")]
+    NameTaken(String),
+    /// One machine must not be offered twice.
+    #[error("`{address}` is the address of machine `{name}`; one machine must not be offered twice")]
+    AddressTaken {
+        /// The address.
+        address: String,
+        /// Who has it.
+        name: String,
+    },
+    /// Somebody has it.
+    #[error("machine `{name}` is {state}{}; end the reservation first", held_text(.holder.as_ref()))]
+    Held {
+        /// The machine.
+        name: String,
+        /// Its state.
+        state: State,
+        /// Who has it.
+        holder: Option<Holder>,
+    },
+    /// The state forbids it.
+    #[error("machine `{name}` is {state} and cannot be {verb}")]
+    WrongState {
+        /// The machine.
+        name: String,
+        /// Its state.
+        state: State,
+        /// What was asked.
+        verb: &'static str,
+    },
+    /// Somebody else changed it at the same moment.
+    #[error("machine `{0}` was changed by somebody else at the same moment; try again")]
+    Moved(String),
+    /// Something breaks the rules.
+    #[error("{}", faults_text(.0))]
+    Invalid(Vec<Fault>),
+    /// The database refused.
+    #[error("machines: {0}")]
+    Database(#[from] sqlx::Error),
+    /// Something that cannot be.
+    #[error("machines: {0}")]
+    Broken(String),
+}
+
+fn held_text(holder: Option<&Holder>) -> String {
+    holder.map_or_else(String::new, |holder| {
+        let Holder { lease, username, until, .. } = holder;
+        format!(": `{username}` has it until {} (reservation `{lease}`)", rfc3339(*until))
+    })
+}
+
+fn faults_text(faults: &[Fault]) -> String {
+    match faults {
+        [one] => one.detail.clone(),
+        many => format!("{} faults; nothing was changed", many.len()),
+    }
+}
 
 /// Picks ready machines of a pool, the longest unused first, and gives them to `lease` in the caller's transaction.
 /// May find fewer than asked; then the caller decides.
