@@ -15,6 +15,8 @@ use super::{
 
 /// The server connects to every new machine before it answers.
 const PATIENCE: Duration = Duration::from_mins(30);
+/// How many seconds the server waits for the contacts before it lets them go on without us.
+const LONGEST_WAIT: u32 = 600;
 /// No inventory is as large as this; a file that is was given by mistake.
 const LARGEST: u64 = 64 * 1024 * 1024;
 
@@ -36,6 +38,9 @@ pub struct Args {
     /// Take machines that the file does not name out of the pool
     #[arg(long)]
     remove: bool,
+    /// Do not wait until each machine was contacted; it is done in the background
+    #[arg(long)]
+    no_wait: bool,
 }
 
 #[derive(Deserialize, Default)]
@@ -70,10 +75,13 @@ pub async fn run(args: Args, options: &ClientOptions) -> Result<()> {
     let client = options.client()?;
     let text = read_input(&args.file)?;
     let flag = |on: bool| u8::from(on).to_string();
+    let wait = if args.no_wait { 0 } else { LONGEST_WAIT };
     let call = client
         .post(&["machines", "import"])
         .query(&[("dry_run", flag(args.dry_run)), ("remove", flag(args.remove))])
+        .header("prefer", format!("wait={wait}"))
         .patience(Some(PATIENCE))
+        .once_only()
         .secret()
         .yaml(text);
     let answer = call.send().await.map_err(|error| name_file(error, &args.file))?;

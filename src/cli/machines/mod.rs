@@ -1,5 +1,7 @@
 //! The pool's machines.
 
+mod change;
+
 use std::time::Duration;
 
 use anyhow::Result;
@@ -47,6 +49,7 @@ pub enum Command {
         name: String,
     },
     Add(Box<AddArgs>),
+    Change(Box<change::Args>),
     /// Take a machine out of the pool
     #[command(visible_alias = "rm")]
     Remove {
@@ -60,6 +63,9 @@ pub enum Command {
     Check {
         /// The machine
         name: String,
+        /// Pin whatever host key it shows now; for a machine that you know was rebuilt
+        #[arg(long)]
+        accept_new_host_key: bool,
     },
     /// Set a machine aside, so that nobody gets it
     #[command(after_help = "Example:\n  berth machines quarantine quay-3 --reason 'fan is loud'")]
@@ -234,7 +240,7 @@ pub async fn run(command: Command, options: &ClientOptions) -> Result<()> {
             let call = client.post(&["machines"]).once_only().secret().patience(Some(MACHINE_PATIENCE)).json(body);
             let answer = call.send().await?.value;
             for step in answer["steps"].as_array().into_iter().flatten() {
-                say(&super::output::plain(step.as_str().unwrap_or_default()));
+                say(&crate::cli::output::plain(step.as_str().unwrap_or_default()));
             }
             let out = options.out();
             return out.show(&answer, || Ok(parse::<MachineView>(answer.get("machine").unwrap_or(&answer))?.fields()));
@@ -247,9 +253,14 @@ pub async fn run(command: Command, options: &ClientOptions) -> Result<()> {
             say(&format!("machine {name} removed"));
             return Ok(());
         }
-        Command::Check { name } => {
-            client.post(&["machines", &name, "check"]).patience(Some(MACHINE_PATIENCE)).send().await?.value
+        Command::Check { name, accept_new_host_key } => {
+            let mut call = client.post(&["machines", &name, "check"]).patience(Some(MACHINE_PATIENCE));
+            if accept_new_host_key {
+                call = call.json(json!({"accept_new_host_key": true}));
+            }
+            call.send().await?.value
         }
+        Command::Change(args) => change::run(*args, &client).await?,
         Command::Quarantine { name, reason } => {
             client.post(&["machines", &name, "quarantine"]).json(json!({"reason": reason})).send().await?.value
         }
