@@ -9,6 +9,7 @@
 //! [`trial::run_on`] runs one module against a real shell, for tests.
 
 mod authorized_key;
+mod blockinfile;
 mod command;
 mod common;
 pub(in crate::playbook) mod convert;
@@ -18,7 +19,11 @@ mod facts;
 mod file;
 mod group;
 mod judge;
+mod lineinfile;
+mod package;
 mod ping;
+mod service;
+mod setup;
 mod stat;
 mod template;
 pub mod trial;
@@ -43,14 +48,20 @@ pub static ALL: &[&Module] = &[
     &facts::MODULE,
     &command::SHELL,
     &authorized_key::AUTHORIZED_KEY,
+    &blockinfile::BLOCKINFILE,
     &copy::COPY,
     &file::FILE,
     &group::GROUP,
+    &lineinfile::LINEINFILE,
+    &package::APT,
+    &package::PACKAGE,
+    &service::SERVICE,
+    &service::SYSTEMD,
+    &setup::SETUP,
     &stat::STAT,
     &template::TEMPLATE,
     &user::USER,
 ];
-
 
 /// The module that people mean by `name`: short, or with one of its collections before it.
 pub fn find(name: &str) -> Option<&'static Module> {

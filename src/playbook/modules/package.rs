@@ -1,0 +1,166 @@
+//! `package` and `apt`: software from the host's own package manager.
+
+use super::common::{Step, arg, flag, given, list, refuse, text, text_of, with_default};
+use super::{Act, Arg, Args, Kind, Module, Scope, Script};
+
+const NAME: Arg =
+    Arg { aliases: &["pkg", "package"], ..arg("name", Kind::List, "packages; for apt also `name=version`") };
+const STATES: &[&str] = &["absent", "build-dep", "fixed", "installed", "latest", "present", "removed"];
+const STATE: Arg = Arg { choices: STATES, ..with_default("state", Kind::Str, "present", "there, newest, or gone") };
+const UPDATE: Arg =
+    Arg { aliases: &["update-cache"], ..arg("update_cache", Kind::Bool, "fetch the lists of packages first") };
+const VALID: Arg = with_default("cache_valid_time", Kind::Int, "0", "seconds for which fetched lists are good");
+
+/// The module for whatever manager there is.
+pub static PACKAGE: Module = Module {
+    name: "package",
+    collections: &["ansible.builtin", "ansible.legacy"],
+    summary: "installs and removes packages with apt, apk, dnf, yum, pacman or zypper",
+    args: &[
+        NAME,
+        STATE,
+        UPDATE,
+        VALID,
+        Arg {
+            choices: &["apk", "apt", "auto", "dnf", "dnf5", "pacman", "yum", "zypper"],
+            ..with_default("use", Kind::Str, "auto", "which manager")
+        },
+    ],
+    free_form: None,
+    act: Act::Shell { library: &[SH], script },
+};
+
+/// The module for Debian and its kin.
+pub static APT: Module = Module {
+    name: "apt",
+    collections: &["ansible.builtin", "ansible.legacy"],
+    summary: "installs and removes Debian packages",
+    args: &[
+        NAME,
+        STATE,
+        UPDATE,
+        VALID,
+        Arg { aliases: &["install-recommends"], ..arg("install_recommends", Kind::Bool, "with recommended packages") },
+        Arg { aliases: &["default-release"], ..arg("default_release", Kind::Str, "release to prefer") },
+        with_default("purge", Kind::Bool, "false", "absent: the configuration goes, too"),
+        with_default("autoremove", Kind::Bool, "false", "absent: what nobody needs any more goes, too"),
+        with_default("autoclean", Kind::Bool, "false", "not supported"),
+        with_default("clean", Kind::Bool, "false", "not supported"),
+        arg("deb", Kind::Path, "not supported: a file to install"),
+        Arg { aliases: &["allow-unauthenticated"], ..arg("allow_unauthenticated", Kind::Bool, "not supported") },
+        arg("allow_downgrade", Kind::Bool, "not supported"),
+        arg("allow_change_held_packages", Kind::Bool, "not supported"),
+        with_default("force", Kind::Bool, "false", "not supported"),
+        with_default("force_apt_get", Kind::Bool, "true", "accepted: apt-get is what runs"),
+        with_default("only_upgrade", Kind::Bool, "false", "only packages that are there already"),
+        with_default("fail_on_autoremove", Kind::Bool, "false", "not supported"),
+        arg("dpkg_options", Kind::Str, "not supported: the old configuration is kept"),
+        with_default("upgrade", Kind::Str, "'no'", "not supported: use `command: apt-get -y upgrade`"),
+        arg("policy_rc_d", Kind::Int, "not supported"),
+        with_default("lock_timeout", Kind::Int, "60", "seconds to wait for another apt"),
+        with_default("update_cache_retries", Kind::Int, "5", "accepted; apt retries by itself"),
+        with_default("update_cache_retry_max_delay", Kind::Int, "12", "accepted; apt retries by itself"),
+    ],
+    free_form: None,
+    act: Act::Shell { library: &[SH], script: apt },
+};
+
+const SH: &str = include_str!("package.sh");
+
+fn script(args: &Args, scope: &Scope) -> Result<Script, String> {
+    make(args, scope, text(args, "use").unwrap_or("auto"))
+}
+
+fn apt(args: &Args, scope: &Scope) -> Result<Script, String> {
+    refuse(
+        args,
+        &[
+            "autoclean",
+            "clean",
+            "deb",
+            "allow_unauthenticated",
+            "allow_downgrade",
+            "allow_change_held_packages",
+            "force",
+            "fail_on_autoremove",
+            "dpkg_options",
+            "policy_rc_d",
+        ],
+    )?;
+    if text(args, "upgrade").is_some_and(|upgrade| !matches!(upgrade, "no" | "False" | "")) {
+        return Err("`upgrade` is not supported; use `command: apt-get -y upgrade`".to_owned());
+    }
+    make(args, scope, "apt")
+}
+
+fn make(args: &Args, scope: &Scope, manager: &str) -> Result<Script, String> {
+    let names = list(args, "name").unwrap_or_default();
+    for name in &names {
+        // Version marks and patterns of the managers, but nothing that is an option, a path or several words.
+        let fine = |c: char| c.is_ascii_alphanumeric() || "_-.+:=~@*<>^".contains(c);
+        if name.is_empty() || name.starts_with(['-', '.']) || !name.chars().all(fine) || name.len() > 256 {
+            let shown: String = name.chars().take(40).collect::<String>().escape_debug().to_string();
+            return Err(format!("`{shown}` is no package name"));
+        }
+    }
+    let state = match text(args, "state").unwrap_or("present") {
+        "installed" | "present" => "present",
+        "removed" | "absent" => "absent",
+        "latest" => "latest",
+        other => return Err(format!("`state: {other}` is not supported; use present, latest or absent")),
+    };
+    if names.is_empty() && !flag(args, "update_cache") {
+        return Err("give `name`, or `update_cache: true`".to_owned());
+    }
+    let mut step = Step::new(scope);
+    step.set("b_pm", if manager == "auto" { "" } else { manager })?
+        .set("b_state", state)?
+        .set("b_names", &names.join("\n"))?
+        .set_flag("b_update", flag(args, "update_cache"))
+        .set_opt("b_valid", text_of(args, "cache_valid_time").as_deref())?
+        .set_opt("b_release", text(args, "default_release"))?
+        .set_opt("b_lock", text_of(args, "lock_timeout").as_deref())?
+        .set_flag("b_purge", flag(args, "purge"))
+        .set_flag("b_auto", flag(args, "autoremove"))
+        .set_flag("b_only", flag(args, "only_upgrade"));
+    let recommends = given(args, "install_recommends").then(|| flag(args, "install_recommends"));
+    step.set("b_recommends", recommends.map_or("", |with| if with { "true" } else { "false" }))?;
+    Ok(step.run("b_package").done())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::PACKAGE;
+    use crate::playbook::modules::common::trial::{Shell, Trial, args};
+
+    /// A manager that keeps its packages in a file and its commands in another.
+    const APK: &str = "apk() { echo \"$*\" >>log; case $1 in info) shift 2; for p; do grep -qx \"$p\" db && echo \"$p\"; done; [ $# -gt 0 ] ;; \
+                       add) shift; for p; do case $p in -*) ;; *) echo \"$p\" >>db ;; esac; done ;; del) shift; grep -vx \"$1\" db >db2; mv db2 db ;; esac; return 0; }";
+
+    #[test]
+    fn only_what_is_missing_is_installed() {
+        let trial = Trial::new();
+        for shell in Trial::SHELLS {
+            trial.wipe();
+            trial.write("db", "one\n", 0o644);
+            let run = |yaml: &str| trial.with_after(shell, &PACKAGE, &args(&PACKAGE, yaml), APK);
+            let first = run("{name: [one, two], use: apk}");
+            assert!(first.changed && first.failed.is_none(), "{first:?}");
+            assert_eq!(trial.read("db"), "one\ntwo\n");
+            assert!(!run("{name: 'one,two', use: apk}").changed);
+            assert!(run("{name: one, state: absent, use: apk}").changed);
+            assert!(!run("{name: one, state: removed, use: apk}").changed);
+            assert_eq!(trial.read("db"), "two\n");
+        }
+    }
+
+    #[test]
+    fn names_that_are_options_or_commands_are_refused() {
+        let trial = Trial::new();
+        for bad in ["-y", "a b", "$(id)", "a;b", "../x", "/etc/x", "a\nb"] {
+            let mut task = args(&PACKAGE, "{name: x}");
+            task.0.insert("name".to_owned(), serde_json::json!([bad]));
+            assert!(trial.run(Shell::Dash, &PACKAGE, &task).failed.unwrap().contains("no package name"), "{bad}");
+        }
+    }
+}
