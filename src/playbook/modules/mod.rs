@@ -57,6 +57,7 @@ pub static ALL: &[&Module] = &[
     &package::PACKAGE,
     &service::SERVICE,
     &service::SYSTEMD,
+    &service::SYSTEMD_SERVICE,
     &setup::SETUP,
     &stat::STAT,
     &template::TEMPLATE,

@@ -26,28 +26,36 @@ pub static SERVICE: Module = Module {
     act: Act::Shell { library: &[SH], script },
 };
 
+/// What systemd units take besides.
+const UNIT_ARGS: &[Arg] = &[
+    Arg { aliases: &["service", "unit"], ..arg("name", Kind::Str, "the unit") },
+    Arg { choices: STATES, ..arg("state", Kind::Str, "what it shall be doing") },
+    arg("enabled", Kind::Bool, "whether it starts with the machine"),
+    arg("masked", Kind::Bool, "whether it can start at all"),
+    Arg {
+        aliases: &["daemon-reload"],
+        ..with_default("daemon_reload", Kind::Bool, "false", "read the unit files anew first")
+    },
+    Arg {
+        aliases: &["daemon-reexec"],
+        ..with_default("daemon_reexec", Kind::Bool, "false", "start systemd itself anew first")
+    },
+    with_default("scope", Kind::Str, "system", "only system"),
+    with_default("no_block", Kind::Bool, "false", "do not wait for the job"),
+    with_default("force", Kind::Bool, "false", "replace links when enabling"),
+];
+
 /// The module by systemd's name, with what only systemd has.
-pub static SYSTEMD: Module = Module {
+pub static SYSTEMD: Module = Module { name: "systemd", ..UNIT };
+
+/// The same by its newer name.
+pub static SYSTEMD_SERVICE: Module = UNIT;
+
+const UNIT: Module = Module {
     name: "systemd_service",
     collections: &["ansible.builtin", "ansible.legacy"],
     summary: "starts, stops, enables and masks systemd units",
-    args: &[
-        Arg { aliases: &["service", "unit"], ..arg("name", Kind::Str, "the unit") },
-        Arg { choices: STATES, ..arg("state", Kind::Str, "what it shall be doing") },
-        arg("enabled", Kind::Bool, "whether it starts with the machine"),
-        arg("masked", Kind::Bool, "whether it can start at all"),
-        Arg {
-            aliases: &["daemon-reload"],
-            ..with_default("daemon_reload", Kind::Bool, "false", "read the unit files anew first")
-        },
-        Arg {
-            aliases: &["daemon-reexec"],
-            ..with_default("daemon_reexec", Kind::Bool, "false", "start systemd itself anew first")
-        },
-        with_default("scope", Kind::Str, "system", "only system"),
-        with_default("no_block", Kind::Bool, "false", "do not wait for the job"),
-        with_default("force", Kind::Bool, "false", "replace links when enabling"),
-    ],
+    args: UNIT_ARGS,
     free_form: None,
     act: Act::Shell { library: &[SH], script: unit },
 };

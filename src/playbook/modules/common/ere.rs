@@ -74,7 +74,7 @@ fn print(hir: &Hir, reader: Reader, into: &mut String) -> Result<(), String> {
         return Err("it is too long once its repetitions are written out".to_owned());
     }
     match hir.kind() {
-        HirKind::Empty => into.push_str("()"),
+        HirKind::Empty => {}
         HirKind::Literal(literal) => {
             let text = std::str::from_utf8(&literal.0).map_err(|_| "it holds bytes that are no text".to_owned())?;
             for c in text.chars() {
@@ -101,10 +101,23 @@ fn print(hir: &Hir, reader: Reader, into: &mut String) -> Result<(), String> {
         HirKind::Concat(parts) => {
             for part in parts {
                 if matches!(part.kind(), HirKind::Alternation(_)) {
-                    return Err("a choice needs its own brackets: `(a|b)`".to_owned());
+                    if reader == Reader::Sed {
+                        return Err("a choice must capture there: write `(a|b)` for `(?:a|b)`".to_owned());
+                    }
+                    into.push('(');
+                    print(part, reader, into)?;
+                    into.push(')');
+                    continue;
                 }
                 print(part, reader, into)?;
             }
+        }
+        // `(a|)` has an empty side, which mawk does not take: `((a)?)`.
+        HirKind::Alternation(parts) if reader == Reader::Awk && parts.iter().any(is_empty) => {
+            let full: Vec<Hir> = parts.iter().filter(|part| !is_empty(part)).cloned().collect();
+            into.push('(');
+            print(&Hir::alternation(full), reader, into)?;
+            into.push_str(")?");
         }
         HirKind::Alternation(parts) => {
             for (at, part) in parts.iter().enumerate() {
@@ -116,6 +129,10 @@ fn print(hir: &Hir, reader: Reader, into: &mut String) -> Result<(), String> {
         }
     }
     Ok(())
+}
+
+fn is_empty(hir: &Hir) -> bool {
+    matches!(hir.kind(), HirKind::Empty)
 }
 
 /// awk on older hosts knows no `{2,3}`, so counted repetitions are written out.
@@ -303,6 +320,8 @@ mod tests {
             "[a-z]+",
             "[^\\w\\s]",
             "a|b",
+            "^(key|)$",
+            "^()$",
             "\\S+",
             "^.{3}$",
             "[/]",
