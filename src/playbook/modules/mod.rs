@@ -28,6 +28,8 @@ mod stat;
 mod template;
 pub mod trial;
 mod user;
+#[cfg(test)]
+mod user_tests;
 
 use std::sync::Arc;
 

@@ -7,6 +7,8 @@ mod mode;
 pub mod put;
 #[cfg(test)]
 pub mod trial;
+#[cfg(test)]
+pub mod world;
 
 use super::{Arg, Args, Kind, Scope, Script};
 use serde_json::Value;

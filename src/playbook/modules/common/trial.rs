@@ -105,38 +105,21 @@ impl Trial {
         if !self.path("").exists() {
             self.wipe();
         }
-        let vars = Map::new();
-        let search = [self.dir.path().to_path_buf()];
-        let scope = Scope {
-            vars: &vars,
-            search: &search,
-            render: &|text| Ok(text.replace("{{ who }}", "you")),
-            eval: &|text| Err(format!("no `{text}` here")),
-            judge: &|text| Err(format!("no `{text}` here")),
-            check: before.contains("CHECK=1"),
-            diff: true,
-            no_log: false,
-        };
-        let Act::Shell { library, script } = &module.act else { panic!("{} has no shell side", module.name) };
-        let script = match script(args, &scope) {
-            Ok(script) => script,
-            Err(why) => return Said { failed: Some(why), ..Said::default() },
-        };
         let files = self.dir.path().join("files");
-        std::fs::create_dir_all(&files).unwrap();
-        for (name, bytes) in &script.files {
-            std::fs::write(files.join(name), bytes).unwrap();
-        }
         let tools = match shell {
             Shell::Dash => "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin".to_owned(),
             Shell::Busybox => busybox_tools(self.dir.path()).display().to_string(),
         };
-        let text = format!(
-            "PATH={tools}; export PATH\nFILES={}\nunset CDPATH\n{before}\n{DRIVER}\n{}\n{stand_in}\n( set --\n{}\n)",
-            files.display(),
-            library.concat(),
-            script.text
-        );
+        let before = format!("PATH={tools}; export PATH\n{before}");
+        let search = [self.dir.path().to_path_buf()];
+        let (text, sent) = match program(module, args, &search, &before, stand_in, &files.display().to_string()) {
+            Ok(made) => made,
+            Err(why) => return Said { failed: Some(why), ..Said::default() },
+        };
+        std::fs::create_dir_all(&files).unwrap();
+        for (name, bytes) in &sent {
+            std::fs::write(files.join(name), bytes).unwrap();
+        }
         let told = self.dir.path().join("told");
         let program = self.dir.path().join("program");
         std::fs::write(&program, text).unwrap();
@@ -151,16 +134,45 @@ impl Trial {
         let answer = command.args(["-c", &wrapped]).current_dir(self.path("")).stdin(Stdio::null()).output().unwrap();
         let mut said = parse(&std::fs::read(&told).unwrap());
         said.stderr = String::from_utf8_lossy(&answer.stderr).into_owned();
-        if !answer.status.success() && said.failed.is_none() {
-            said.failed = Some(format!("ended with {}: {}", answer.status, said.stderr));
-        }
         assert!(answer.stdout.is_empty(), "talked: {}", String::from_utf8_lossy(&answer.stdout));
         said
     }
 }
 
-fn parse(bytes: &[u8]) -> Said {
+/// A whole program, driver and libraries included, and the files it wants.
+pub fn program(
+    module: &Module,
+    args: &Args,
+    search: &[PathBuf],
+    before: &str,
+    stand_in: &str,
+    files: &str,
+) -> Result<(String, Vec<(String, Vec<u8>)>), String> {
+    let vars = Map::new();
+    let scope = Scope {
+        vars: &vars,
+        search,
+        render: &|text| Ok(text.replace("{{ who }}", "you")),
+        eval: &|text| Err(format!("no `{text}` here")),
+        judge: &|text| Err(format!("no `{text}` here")),
+        check: before.contains("CHECK=1"),
+        diff: true,
+        no_log: false,
+    };
+    let Act::Shell { library, script } = &module.act else { panic!("{} has no shell side", module.name) };
+    let script = script(args, &scope)?;
+    let text = format!(
+        "FILES={files}\nunset CDPATH\n{before}\n{DRIVER}\n{}\n{stand_in}\n( set --\n{}\n) || printf 'E%s\\036' $? >&3",
+        library.concat(),
+        script.text
+    );
+    Ok((text, script.files))
+}
+
+/// Reads the records.
+pub fn parse(bytes: &[u8]) -> Said {
     let mut said = Said::default();
+    let mut ended = None;
     for record in bytes.split(|byte| *byte == 0o36).filter(|record| !record.is_empty()) {
         let text = String::from_utf8_lossy(&record[1..]).into_owned();
         let (key, value) = text.split_once('\n').unwrap_or((&text, ""));
@@ -169,12 +181,16 @@ fn parse(bytes: &[u8]) -> Said {
             b'F' => said.failed = Some(text),
             b'O' => drop(said.result.insert(key.to_owned(), value.into())),
             b'J' => drop(said.result.insert(key.to_owned(), serde_json::from_str(value).expect(value))),
+            b'E' => ended = Some(text),
             b'D' => {
                 let (old, new) = value.split_once('\u{1f}').unwrap();
                 said.diffs.push((key.to_owned(), old.to_owned(), new.to_owned()));
             }
             _ => {}
         }
+    }
+    if let (None, Some(status)) = (&said.failed, ended) {
+        said.failed = Some(format!("ended with {status}"));
     }
     said
 }
