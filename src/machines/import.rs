@@ -136,12 +136,12 @@ fn read(ctx: &Ctx, text: &str) -> Result<Vec<Placed>, Error> {
 }
 
 fn planned(ctx: &Ctx, registered: Vec<Machine>, placed: Vec<Placed>, remove: bool) -> Result<Vec<Planned>, Error> {
-    let places: HashMap<String, (usize, u64, u64)> =
+    let lines: HashMap<String, (usize, u64, u64)> =
         placed.iter().map(|one| (one.entry.name.clone(), (one.index, one.line, one.column))).collect();
     let planned = plan::plan(&ctx.sealer, registered, placed.into_iter().map(|one| one.entry).collect());
     let Some((one, other)) = plan::address_clash(&planned, remove) else { return Ok(planned) };
-    let (here, there) = if places.contains_key(&one) { (one, other) } else { (other, one) };
-    let (index, line, column) = places.get(&here).copied().unwrap_or_default();
+    let (here, there) = if lines.contains_key(&one) { (one, other) } else { (other, one) };
+    let (index, line, column) = lines.get(&here).copied().unwrap_or_default();
     Err(Error::Invalid(vec![Fault {
         pointer: format!("/machines/{index}/host"),
         line: Some(line),

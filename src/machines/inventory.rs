@@ -373,11 +373,8 @@ mod tests {
     fn ten_thousand_machines_are_read() {
         let mut text = String::from("machines:\n");
         for n in 0..10_000 {
-            text.push_str(&format!(
-                "- {{name: m{n}, host: 10.0.{}.{}, user: root, password: p{n}}}\n",
-                n / 250,
-                n % 250 + 1
-            ));
+            let host = format!("10.0.{}.{}", n / 250, n % 250 + 1);
+            text += &format!("- {{name: m{n}, host: {host}, user: root, password: p{n}}}\n");
         }
         assert_eq!(read(&text, "default").unwrap().len(), 10_000);
     }

@@ -38,7 +38,11 @@ pub use self::{
     target::target,
     views::{HolderView, MachineView, RegisteredView},
 };
-use crate::{clock::rfc3339, db::Tx, ids::LeaseId};
+use crate::{
+    clock::rfc3339,
+    db::{Dialect, Lock, Tx},
+    ids::LeaseId,
+};
 
 /// Why something about machines was refused.
 #[derive(Debug, thiserror::Error)]
@@ -106,7 +110,8 @@ fn faults_text(faults: &[Fault]) -> String {
 }
 
 /// Picks ready machines of a pool, the longest unused first, and gives them to `lease` in the caller's transaction.
-/// May find fewer than asked; then the caller decides.
+/// May find fewer than asked; then the caller decides. Two bookings that wait for each other's machines are a
+/// deadlock, which the database ends with a transient error: begin again.
 pub async fn take(
     tx: &mut Tx,
     pool: &str,
@@ -114,17 +119,28 @@ pub async fn take(
     count: usize,
     lease: LeaseId,
 ) -> sqlx::Result<Vec<Machine>> {
-    let limit = i64::try_from(count).unwrap_or(i64::MAX);
     let mut taken = Vec::new();
-    for mut machine in store::lock_ready(tx, pool, labels, limit).await? {
-        if store::hold(tx, &machine, lease).await? {
-            machine.state = State::Held;
-            machine.state_since = tx.now;
-            machine.held_by = Some(lease);
-            machine.epoch += 1;
-            machine.attempts = 0;
-            (machine.reason, machine.next_try) = (None, None);
-            taken.push(machine);
+    // Rows that others hold at this moment are left out at first, so that bookings do not stand in line. They are
+    // waited for only when it matters: a health check that writes its date must not make the pool look empty.
+    let locks: &[Lock] = match tx.dialect {
+        Dialect::Sqlite => &[Lock::Wait],
+        Dialect::MySql => &[Lock::Skip, Lock::Wait],
+    };
+    for lock in locks {
+        let missing = i64::try_from(count.saturating_sub(taken.len())).unwrap_or(i64::MAX);
+        if missing == 0 {
+            break;
+        }
+        for mut machine in store::lock_ready(tx, pool, labels, missing, *lock).await? {
+            if store::hold(tx, &machine, lease).await? {
+                machine.state = State::Held;
+                machine.state_since = tx.now;
+                machine.held_by = Some(lease);
+                machine.epoch += 1;
+                machine.attempts = 0;
+                (machine.reason, machine.next_try) = (None, None);
+                taken.push(machine);
+            }
         }
     }
     if !taken.is_empty() {

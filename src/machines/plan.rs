@@ -80,8 +80,8 @@ pub(super) fn plan(sealer: &Sealer, registered: Vec<Machine>, entries: Vec<Entry
 pub(super) fn differing(sealer: &Sealer, machine: &Machine, entry: &Entry) -> Vec<&'static str> {
     let same_password = || {
         let Some(wanted) = &entry.password else { return true };
-        let Some(sealed) = &machine.password_sealed else { return false };
-        sealer.open(&Machine::password_owner(machine.id), sealed).is_ok_and(|known| known == wanted.0)
+        let Some(kept) = &machine.password_sealed else { return false };
+        sealer.open(&Machine::password_owner(machine.id), kept).is_ok_and(|known| known == wanted.0)
     };
     let same_host_key = || {
         let known: HashSet<&String> = machine.host_keys.iter().collect();

@@ -1,4 +1,5 @@
 //! Machines as the API shows them, and the bodies it takes. Secrets go in and never come out.
+#![allow(clippy::option_option, reason = "absent, null and a value are three things")]
 
 use std::collections::{BTreeMap, HashMap};
 

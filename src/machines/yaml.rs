@@ -246,7 +246,8 @@ mod tests {
     fn a_bomb_is_refused() {
         let mut text = String::from("a: &a [x,x,x,x,x,x,x,x,x,x]\n");
         for (this, last) in ('b'..='i').zip('a'..='h') {
-            text.push_str(&format!("{this}: &{this} [{}]\n", vec![format!("*{last}"); 10].join(",")));
+            let ten = vec![format!("*{last}"); 10].join(",");
+            text += &format!("{this}: &{this} [{ten}]\n");
         }
         assert!(parse(&text).is_err());
         let deep = "[".repeat(100_000);

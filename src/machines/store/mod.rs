@@ -1,23 +1,22 @@
 //! SQL of the tables `machine` and `machine_label`.
 
-use std::{
-    collections::{BTreeMap, HashMap},
-    str::FromStr,
-};
+use std::{collections::BTreeMap, str::FromStr};
 
 use sqlx::{Any, AnyConnection, QueryBuilder, Row, SqlSafeStr, any::AnyRow};
 
+pub use self::lists::{Filter, Holder, Search};
+pub(super) use self::lists::{holders, label_counts, names, page};
 use super::model::{Machine, State};
 use crate::{
     clock::Millis,
     db::{Lock, Tx, with_conditions},
-    ids::{AccountId, LeaseId, MachineId},
+    ids::{LeaseId, MachineId},
 };
 
 const HAS_LABEL: &str =
     "exists (select 1 from machine_label l where l.machine_id = m.id and l.label = ? and l.value = ?)";
 
-/// Rows of one insert: 19 values each stay below SQLite's 32,766.
+/// Rows of one insert: 19 values each stay below the 32,766 that one statement may have.
 const ROWS: usize = 500;
 
 macro_rules! columns {
@@ -28,6 +27,9 @@ macro_rules! columns {
          m.last_check_at, m.created_at"
     };
 }
+
+// Below the macro, which it needs.
+mod lists;
 
 fn bad(column: &str, error: impl std::error::Error + Send + Sync + 'static) -> sqlx::Error {
     sqlx::Error::ColumnDecode { index: column.to_owned(), source: Box::new(error) }
@@ -118,12 +120,14 @@ pub async fn held_by(conn: &mut AnyConnection, lease: LeaseId) -> sqlx::Result<V
     sqlx::query(select).bind(lease.to_string()).fetch_all(conn).await?.iter().map(machine_of).collect()
 }
 
-/// Ready machines that nobody else is choosing at this moment, the longest unused first, locked.
+/// Ready machines, the longest unused first, locked. [`Lock::Skip`] leaves out those that somebody else is choosing or
+/// writing about at this moment.
 pub(super) async fn lock_ready(
     tx: &mut Tx,
     pool: &str,
     labels: &BTreeMap<String, String>,
     count: i64,
+    lock: Lock,
 ) -> sqlx::Result<Vec<Machine>> {
     let text = concat!(
         "select ",
@@ -131,7 +135,7 @@ pub(super) async fn lock_ready(
         " from machine m where m.state = 'ready' and m.pool = ? and m.held_by is null and {} order by m.state_since limit ?"
     );
     let conditions = vec![HAS_LABEL; labels.len()];
-    let select = tx.dialect.locking(with_conditions(text, &conditions).into_sql_str().as_str(), Lock::Skip);
+    let select = tx.dialect.locking(with_conditions(text, &conditions).into_sql_str().as_str(), lock);
     let mut query = sqlx::query(select).bind(pool);
     for (label, value) in labels {
         query = query.bind(label).bind(value);
@@ -365,143 +369,4 @@ pub(super) async fn unchecked(
 pub async fn count_by_state(conn: &mut AnyConnection) -> sqlx::Result<BTreeMap<State, i64>> {
     let rows = sqlx::query("select state, count(*) from machine group by state").fetch_all(conn).await?;
     rows.iter().map(|row| Ok((parsed("state", row.try_get::<&str, _>(0)?)?, row.try_get(1)?))).collect()
-}
-
-/// Who has a machine.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Holder {
-    /// The lease, which for a reservation is the reservation's id.
-    pub lease: LeaseId,
-    /// The owner's account.
-    pub account: AccountId,
-    /// The owner's name.
-    pub username: String,
-    /// When the lease ends.
-    pub until: Millis,
-}
-
-/// Who these leases belong to.
-pub(super) async fn holders(conn: &mut AnyConnection, leases: &[LeaseId]) -> sqlx::Result<HashMap<LeaseId, Holder>> {
-    let mut holders = HashMap::new();
-    for chunk in leases.chunks(ROWS) {
-        let mut query = QueryBuilder::<Any>::new(
-            "select l.id, a.id, a.username, l.expires_at from lease l join account a on a.id = l.account_id \
-             where l.id in (",
-        );
-        let mut list = query.separated(", ");
-        for lease in chunk {
-            list.push_bind(lease.to_string());
-        }
-        list.push_unseparated(")");
-        for row in query.build().fetch_all(&mut *conn).await? {
-            let holder = Holder {
-                lease: parsed("lease.id", row.try_get::<&str, _>(0)?)?,
-                account: parsed("account.id", row.try_get::<&str, _>(1)?)?,
-                username: row.try_get(2)?,
-                until: row.try_get(3)?,
-            };
-            holders.insert(holder.lease, holder);
-        }
-    }
-    Ok(holders)
-}
-
-/// Which machines a list shows.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
-pub struct Filter {
-    /// In this state.
-    pub state: Option<State>,
-    /// Of this pool.
-    pub pool: Option<String>,
-    /// With all these labels.
-    pub labels: Vec<(String, String)>,
-    /// With this in the name or, if asked by somebody who may see it, the host.
-    pub search: Option<Search>,
-}
-
-/// What to search for.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Search {
-    /// The text.
-    pub text: String,
-    /// Whether the host counts too.
-    pub in_host: bool,
-}
-
-impl Filter {
-    fn conditions(&self) -> Vec<&'static str> {
-        let mut conditions = Vec::new();
-        conditions.extend(self.state.map(|_| "m.state = ?"));
-        conditions.extend(self.pool.as_ref().map(|_| "m.pool = ?"));
-        conditions.extend(self.labels.iter().map(|_| HAS_LABEL));
-        conditions.extend(self.search.as_ref().map(|search| {
-            if search.in_host {
-                "(m.name like ? escape '!' or m.host like ? escape '!')"
-            } else {
-                "m.name like ? escape '!'"
-            }
-        }));
-        conditions
-    }
-
-    /// The values for the marks of [`Self::conditions`], in their order.
-    fn values(&self) -> Vec<String> {
-        let mut values = Vec::new();
-        values.extend(self.state.map(|state| state.as_str().to_owned()));
-        values.extend(self.pool.clone());
-        for (label, value) in &self.labels {
-            values.extend([label.clone(), value.clone()]);
-        }
-        if let Some(search) = &self.search {
-            let text = search.text.to_lowercase().replace('!', "!!").replace('%', "!%").replace('_', "!_");
-            let pattern = format!("%{text}%");
-            values.extend(std::iter::repeat_n(pattern, if search.in_host { 2 } else { 1 }));
-        }
-        values
-    }
-}
-
-/// A page of machines by name.
-pub(super) async fn page(
-    conn: &mut AnyConnection,
-    filter: &Filter,
-    after: Option<&str>,
-    limit: i64,
-) -> sqlx::Result<Vec<Machine>> {
-    let text = concat!("select ", columns!(), " from machine m where {} and m.name > ? order by m.name limit ?");
-    let values = filter.values();
-    let mut query = sqlx::query(with_conditions(text, &filter.conditions()));
-    for value in &values {
-        query = query.bind(value);
-    }
-    query.bind(after.unwrap_or_default()).bind(limit).fetch_all(conn).await?.iter().map(machine_of).collect()
-}
-
-/// Name and state of machines, in no order.
-pub(super) async fn names(conn: &mut AnyConnection, filter: &Filter) -> sqlx::Result<Vec<(String, State)>> {
-    let values = filter.values();
-    let mut query =
-        sqlx::query(with_conditions("select m.name, m.state from machine m where {}", &filter.conditions()));
-    for value in &values {
-        query = query.bind(value);
-    }
-    let rows = query.fetch_all(conn).await?;
-    rows.iter().map(|row| Ok((row.try_get(0)?, parsed("state", row.try_get::<&str, _>(1)?)?))).collect()
-}
-
-/// How many machines have each label, and how many of them are ready.
-pub(super) async fn label_counts(
-    conn: &mut AnyConnection,
-    filter: &Filter,
-) -> sqlx::Result<Vec<(String, String, i64, i64)>> {
-    let text = "select x.label, x.value, cast(sum(case when m.state = 'ready' then 1 else 0 end) as signed), count(*) \
-                from machine_label x join machine m on m.id = x.machine_id where {} and m.state <> 'retired' \
-                group by x.label, x.value order by x.label, x.value limit 1000";
-    let values = filter.values();
-    let mut query = sqlx::query(with_conditions(text, &filter.conditions()));
-    for value in &values {
-        query = query.bind(value);
-    }
-    let rows = query.fetch_all(conn).await?;
-    rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?, row.try_get(2)?, row.try_get(3)?))).collect()
 }
