@@ -371,11 +371,11 @@ mod tests {
 
     #[test]
     fn ten_thousand_machines_are_read() {
-        let mut text = String::from("machines:\n");
-        for n in 0..10_000 {
+        let entry = |n: u32| {
             let host = format!("10.0.{}.{}", n / 250, n % 250 + 1);
-            text += &format!("- {{name: m{n}, host: {host}, user: root, password: p{n}}}\n");
-        }
+            format!("- {{name: m{n}, host: {host}, user: root, password: p{n}}}\n")
+        };
+        let text: String = std::iter::once("machines:\n".to_owned()).chain((0..10_000).map(entry)).collect();
         assert_eq!(read(&text, "default").unwrap().len(), 10_000);
     }
 

@@ -244,11 +244,10 @@ mod tests {
 
     #[test]
     fn a_bomb_is_refused() {
-        let mut text = String::from("a: &a [x,x,x,x,x,x,x,x,x,x]\n");
-        for (this, last) in ('b'..='i').zip('a'..='h') {
-            let ten = vec![format!("*{last}"); 10].join(",");
-            text += &format!("{this}: &{this} [{ten}]\n");
-        }
+        let tenfold =
+            |(this, last): (char, char)| format!("{this}: &{this} [{}]\n", vec![format!("*{last}"); 10].join(","));
+        let first = "a: &a [x,x,x,x,x,x,x,x,x,x]\n".to_owned();
+        let text: String = std::iter::once(first).chain(('b'..='i').zip('a'..='h').map(tenfold)).collect();
         assert!(parse(&text).is_err());
         let deep = "[".repeat(100_000);
         assert!(parse(&deep).is_err());
