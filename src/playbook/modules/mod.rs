@@ -15,6 +15,7 @@ mod common;
 pub(in crate::playbook) mod convert;
 mod copy;
 mod debug;
+pub mod demo_machine;
 mod facts;
 mod file;
 mod group;
@@ -44,6 +45,7 @@ pub static ALL: &[&Module] = &[
     &judge::ASSERT,
     &command::COMMAND,
     &debug::MODULE,
+    &demo_machine::MODULE,
     &judge::FAIL,
     &ping::MODULE,
     &command::RAW,
