@@ -16,7 +16,7 @@ use tokio::time::timeout;
 /// How long an engine may take to say that it is there.
 const PING: Duration = Duration::from_secs(3);
 /// How long a base image may take to come.
-const PULL: Duration = Duration::from_secs(300);
+const PULL: Duration = Duration::from_mins(5);
 
 /// Why a Docker engine did not do what was asked.
 #[derive(Debug, thiserror::Error)]

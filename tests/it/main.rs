@@ -1,1 +1,2 @@
+//! Berth over HTTP, as its users meet it.
 

@@ -58,8 +58,9 @@ fn tag(base: &str) -> String {
         sum.update(bytes);
     }
     sum.update(base.as_bytes());
-    let sum: String = sum.finalize().iter().take(6).map(|b| format!("{b:02x}")).collect();
-    format!("berth-demo:{sum}")
+    let sum = sum.finalize();
+    let start = u64::from_be_bytes(sum[..8].try_into().expect("a SHA-256 sum has 32 bytes"));
+    format!("berth-demo:{start:016x}")
 }
 
 async fn engine(record: &Record) -> Result<Engine, Error> {

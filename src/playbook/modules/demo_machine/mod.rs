@@ -180,7 +180,8 @@ pub async fn present(wanted: &Wanted, cancel: &CancellationToken) -> Result<Made
             }
             kept = Some(record);
         } else {
-            wipe(&folder, &record).await?;
+            end(&folder, &record).await?;
+            folder.clear()?;
         }
     }
     let fresh = kept.is_none();
@@ -266,13 +267,12 @@ pub async fn absent(name: &str, folder: &Path) -> Result<bool, Error> {
         return Ok(false);
     }
     let folder = Folder::lock(folder, name).await?;
-    match folder.record()? {
-        Some(record) => wipe(&folder, &record).await?,
-        None => {
-            // A start that was killed before the record was written.
-            namespace::stop(&folder).await?;
-            folder.remove()?;
-        }
+    if let Some(record) = folder.record()? {
+        wipe(&folder, &record).await?;
+    } else {
+        // A start that was killed before the record was written.
+        namespace::stop(&folder).await?;
+        folder.remove()?;
     }
     Ok(true)
 }
@@ -284,11 +284,17 @@ async fn halt(folder: &Folder, record: &Record) -> Result<bool, Error> {
     }
 }
 
-async fn wipe(folder: &Folder, record: &Record) -> Result<(), Error> {
+/// Ends the machine and what its backend keeps of it; the folder stays.
+async fn end(folder: &Folder, record: &Record) -> Result<(), Error> {
     halt(folder, record).await?;
     if record.backend == Backend::Docker {
         container::remove(record).await?;
     }
+    Ok(())
+}
+
+async fn wipe(folder: &Folder, record: &Record) -> Result<(), Error> {
+    end(folder, record).await?;
     folder.remove()
 }
 

@@ -168,6 +168,20 @@ impl Folder {
         lines[lines.len().saturating_sub(5)..].join("; ")
     }
 
+    /// Removes all that the machine left but our lock: another is to be made in its place.
+    pub fn clear(&self) -> Result<(), Error> {
+        for entry in fs::read_dir(&self.path).map_err(at(self.path.display()))? {
+            let path = entry.map_err(at(self.path.display()))?.path();
+            let gone = match path.file_name() {
+                Some(name) if name == "lock" => Ok(()),
+                _ if path.is_dir() => fs::remove_dir_all(&path),
+                _ => fs::remove_file(&path),
+            };
+            gone.map_err(at(path.display()))?;
+        }
+        Ok(())
+    }
+
     /// Removes all that the machine left.
     pub fn remove(&self) -> Result<(), Error> {
         fs::remove_dir_all(&self.path).map_err(at(self.path.display()))?;
