@@ -79,7 +79,7 @@ fn production(config: &Config) -> Vec<Fault> {
 /// One character repeated, or a word that people leave in place.
 fn is_default(secret: &str) -> bool {
     let lower = secret.to_lowercase();
-    let repeated = secret.chars().all(|c| Some(c) == secret.chars().next());
+    let repeated = secret.chars().all(|c| secret.starts_with(c));
     repeated
         || ["change-me", "changeme", "change_me", "your-secret", "insecure"].iter().any(|word| lower.contains(word))
 }

@@ -43,18 +43,12 @@ impl Reader {
             }
         }
         for (path, value) in flat {
-            match SETTINGS.iter().find(|setting| setting.path == path) {
-                Some(setting) => {
-                    self.values.insert(setting.path, (value, file_name.to_owned()));
-                }
-                None => {
-                    let known = SETTINGS.iter().map(|setting| setting.path).chain(["pools"]);
-                    self.faults.push(Fault::error(
-                        &path,
-                        format!("unknown key in {file_name}"),
-                        hint(nearest(&path, known), "remove it; `berth config example` shows all keys"),
-                    ));
-                }
+            if let Some(setting) = SETTINGS.iter().find(|setting| setting.path == path) {
+                self.values.insert(setting.path, (value, file_name.to_owned()));
+            } else {
+                let known = SETTINGS.iter().map(|setting| setting.path).chain(["pools"]);
+                let fix = hint(nearest(&path, known), "remove it; `berth config example` shows all keys");
+                self.faults.push(Fault::error(&path, format!("unknown key in {file_name}"), fix));
             }
         }
     }
@@ -142,13 +136,12 @@ impl Reader {
             Some((Value::String(text), _)) => text.trim().parse().ok(),
             _ => None,
         };
-        match found.and_then(|number| u32::try_from(number).ok()).filter(|number| (least..=most).contains(number)) {
-            Some(number) => number,
-            None => {
-                self.wrong(path, "not a number in range", format!("give a whole number from {least} to {most}"));
-                least
-            }
-        }
+        let in_range =
+            found.and_then(|number| u32::try_from(number).ok()).filter(|number| (least..=most).contains(number));
+        in_range.unwrap_or_else(|| {
+            self.wrong(path, "not a number in range", format!("give a whole number from {least} to {most}"));
+            least
+        })
     }
 
     /// Yes or no.

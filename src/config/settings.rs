@@ -2,6 +2,8 @@
 //!
 //! Reading, the printed example and the search for the nearest name all come from this one table.
 
+use std::fmt::Write;
+
 /// One setting.
 #[derive(Debug, Clone, Copy)]
 pub struct Setting {
@@ -213,17 +215,17 @@ pub fn example() -> String {
         let (table, key) = setting.path.rsplit_once('.').unwrap_or(("", setting.path));
         if table != section {
             section = table;
-            out.push_str(&format!("\n[{table}]\n"));
+            let _ = writeln!(out, "\n[{table}]");
         }
-        out.push_str(&format!("\n# {} [{}]\n", setting.doc, setting.env));
-        match setting.default {
-            Some(default) => out.push_str(&format!("{key} = {default}\n")),
-            None => out.push_str(&format!("# {key} = {}\n", setting.sample)),
-        }
+        let _ = writeln!(out, "\n# {} [{}]", setting.doc, setting.env);
+        let _ = match setting.default {
+            Some(default) => writeln!(out, "{key} = {default}"),
+            None => writeln!(out, "# {key} = {}", setting.sample),
+        };
     }
     out.push_str("\n# Rules of one pool; all keys may be left out.\n# [pools.NAME]\n");
     for (key, sample, doc) in POOL_KEYS {
-        out.push_str(&format!("# {doc}\n# {key} = {sample}\n"));
+        let _ = writeln!(out, "# {doc}\n# {key} = {sample}");
     }
     out
 }

@@ -51,7 +51,7 @@ fn the_environment_wins_over_the_file_and_the_file_over_the_defaults() {
     let config =
         load(file, &[("BERTH_LISTEN", "127.0.0.1:2"), ("BERTH_METRICS_LISTEN", ""), ("LOG_LEVEL", "")]).unwrap();
     assert_eq!(config.listen.port(), 2);
-    assert_eq!(config.auth.jwt_expires, Duration::from_secs(300));
+    assert_eq!(config.auth.jwt_expires, Duration::from_mins(5));
     assert_eq!(config.metrics_listen, None);
     assert_eq!(config.log.level, "info", "an empty variable counts as unset");
 }

@@ -11,6 +11,7 @@ use axum::{
     http::{HeaderValue, StatusCode, header, request::Parts},
     response::{IntoResponse, Response},
 };
+use base64::{Engine, engine::general_purpose::STANDARD_NO_PAD};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
@@ -34,14 +35,12 @@ impl<S: Sync> FromRequestParts<S> for Idempotency {
         let route = format!("{} {}", parts.method, parts.uri);
         let Some(value) = parts.headers.get("idempotency-key") else { return Ok(Self { key: None, route }) };
         let key = value.to_str().ok().map(str::trim).filter(|key| (1..=128).contains(&key.len()));
-        match key {
-            Some(key) => Ok(Self { key: Some(key.to_owned()), route }),
-            None => {
-                let detail = "`Idempotency-Key` must be 1 to 128 printable ASCII characters";
-                let problem = Problem::new(StatusCode::BAD_REQUEST, "invalid-idempotency-key", detail);
-                Err(problem.with_error(FieldError { detail: detail.into(), ..FieldError::default() }))
-            }
-        }
+        let Some(key) = key else {
+            let detail = "`Idempotency-Key` must be 1 to 128 printable ASCII characters";
+            let problem = Problem::new(StatusCode::BAD_REQUEST, "invalid-idempotency-key", detail);
+            return Err(problem.with_error(FieldError { detail: detail.into(), ..FieldError::default() }));
+        };
+        Ok(Self { key: Some(key.to_owned()), route })
     }
 }
 
@@ -63,7 +62,7 @@ impl Idempotency {
         let mut keyed = Sha256::new();
         keyed.update(ctx.config.secret_key.as_ref().map_or(&[][..], |key| key.0.as_bytes()));
         keyed.update(plain);
-        let hash: String = keyed.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+        let hash = STANDARD_NO_PAD.encode(keyed.finalize());
         match claim(ctx, account, &key, &hash).await {
             Ok(Turn::Ours) => {}
             Ok(Turn::Answered(response)) => return response,

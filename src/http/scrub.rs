@@ -1,5 +1,7 @@
 //! What of an address may be written into a log.
 
+use std::fmt::Write;
+
 /// Keys whose values are dull enough for a log. All others are hidden, passwords among them.
 const HARMLESS: &[&str] = &[
     "count",
@@ -29,10 +31,11 @@ pub(super) fn query(text: &str) -> String {
         let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
         let separator = if out.is_empty() { "" } else { "&" };
         if HARMLESS.contains(&key) {
-            out.push_str(&format!("{separator}{key}={}", value.chars().take(80).collect::<String>()));
+            let value: String = value.chars().take(80).collect();
+            let _ = write!(out, "{separator}{key}={value}");
         } else {
             // Not even the key: `?hunter2` is a key.
-            out.push_str(&format!("{separator}…"));
+            let _ = write!(out, "{separator}…");
         }
     }
     out
