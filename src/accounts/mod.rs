@@ -5,7 +5,7 @@
 //! Passwords are kept as argon2id, everything else secret as SHA-256 of 32 random bytes.
 //! Deliberately absent: other people's sign-in (OIDC, LDAP), and mail; a reset link is handed over by an admin.
 
-mod api;
+pub mod api;
 mod guard;
 mod jwt;
 mod keys;
@@ -19,7 +19,6 @@ mod store;
 mod tokens;
 
 pub use self::{
-    api::routes,
     keys::{add_key, remove_key},
     model::{Account, Status, check_username},
     people::{NewAccount, UpdateAccount, create, delete, find_named, register, seed_admin, update},
