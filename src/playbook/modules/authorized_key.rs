@@ -58,17 +58,18 @@ fn script(args: &Args, scope: &Scope) -> Result<Script, String> {
         }
     }
     let absent = text(args, "state") == Some("absent");
-    if keys.is_empty() && !(flag(args, "exclusive") && !absent) {
+    let exclusive = flag(args, "exclusive") && !absent;
+    if keys.is_empty() && !exclusive {
         return Err("`key` holds no key; an empty one needs `exclusive: true`".to_owned());
     }
     let mut step = Step::new(scope);
-    step.set("b_name", user)?.set_flag("b_exclusive", flag(args, "exclusive") && !absent);
+    step.set("b_name", user)?.set_flag("b_exclusive", exclusive);
     step.set_flag("b_manage", !given(args, "manage_dir") || flag(args, "manage_dir")).set_flag("b_absent", absent);
     match text(args, "path").filter(|path| !path.is_empty()) {
         Some(path) => step.set_path("b_path", path)?,
         None => step.set("b_path", "")?,
     };
-    let lines: String = keys.iter().map(|key| format!("{}\n", key.line)).collect();
+    let lines: String = keys.iter().flat_map(|key| [key.line.as_str(), "\n"]).collect();
     step.set("b_lines", &lines)?;
     let mut words = String::new();
     for key in &keys {

@@ -141,7 +141,10 @@ fn expansion(line: &str, groups: usize) -> Result<String, String> {
                     let name: String = chars.by_ref().skip(1).take_while(|c| *c != '>').collect();
                     match name.parse::<usize>() {
                         Ok(0) => out.push('&'),
-                        Ok(number) if number <= groups.min(9) => out.push_str(&format!("\\{number}")),
+                        Ok(number) if number <= groups.min(9) => {
+                            out.push('\\');
+                            out.push_str(&number.to_string());
+                        }
                         _ => {
                             return Err(format!(
                                 "`\\g<{name}>` in `line` is no group that the host's sed knows; use \\1 to \\9"

@@ -1,4 +1,4 @@
-//! `service`: what runs, and what starts with the machine; systemd, OpenRC and SysV scripts.
+//! `service`: what runs, and what starts with the machine; systemd, `OpenRC` and `SysV` scripts.
 
 use super::common::{Step, arg, flag, given, refuse, required, text, text_of, with_default};
 use super::{Act, Arg, Args, Kind, Module, Scope, Script};

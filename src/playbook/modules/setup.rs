@@ -81,6 +81,7 @@ b_setup() {
 }
 "#;
 
+#[expect(clippy::unnecessary_wraps, reason = "every module's script may refuse")]
 fn script(_: &Args, scope: &Scope) -> Result<Script, String> {
     let mut script = Step::new(scope).run("b_setup").done();
     script.finish = Some(finish);

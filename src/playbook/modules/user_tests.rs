@@ -1,4 +1,4 @@
-//! Accounts on machines of their own: Debian with shadow's tools, and BusyBox with nothing but an editor of files.
+//! Accounts on machines of their own: Debian with shadow's tools, and `BusyBox` with nothing but an editor of files.
 
 use super::common::{
     trial::args,

@@ -148,13 +148,13 @@ fn repeat(repetition: &Repetition, reader: Reader, into: &mut String) -> Result<
         atom = format!("({atom})");
     }
     match (repetition.min, repetition.max) {
-        (0, None) => into.push_str(&format!("{atom}*")),
-        (1, None) => into.push_str(&format!("{atom}+")),
-        (0, Some(1)) => into.push_str(&format!("{atom}?")),
+        (0, None) => into.extend([atom.as_str(), "*"]),
+        (1, None) => into.extend([atom.as_str(), "+"]),
+        (0, Some(1)) => into.extend([atom.as_str(), "?"]),
         (min, max) => {
             if reader == Reader::Sed {
                 let upper = max.map_or(String::new(), |max| max.to_string());
-                into.push_str(&format!("{atom}{{{min},{upper}}}"));
+                into.extend([atom.as_str(), "{", &min.to_string(), ",", &upper, "}"]);
                 return Ok(());
             }
             let count = max.unwrap_or(min).max(min) as usize;
@@ -163,8 +163,8 @@ fn repeat(repetition: &Repetition, reader: Reader, into: &mut String) -> Result<
             }
             into.push_str(&atom.repeat(min as usize));
             match max {
-                None => into.push_str(&format!("{atom}*")),
-                Some(max) => into.push_str(&format!("{atom}?").repeat(max.saturating_sub(min) as usize)),
+                None => into.extend([atom.as_str(), "*"]),
+                Some(max) => into.push_str(&(atom + "?").repeat(max.saturating_sub(min) as usize)),
             }
         }
     }

@@ -244,13 +244,13 @@ pub const ATTRIBUTES: Arg = Arg {
     choices: &[],
     doc: "not supported: chattr flags",
 };
-/// Refused: SELinux.
+/// Refused: `SELinux`.
 pub const SELEVEL: Arg = arg("selevel", Kind::Str, "not supported: `SELinux`");
-/// Refused: SELinux.
+/// Refused: `SELinux`.
 pub const SEROLE: Arg = arg("serole", Kind::Str, "not supported: `SELinux`");
-/// Refused: SELinux.
+/// Refused: `SELinux`.
 pub const SETYPE: Arg = arg("setype", Kind::Str, "not supported: `SELinux`");
-/// Refused: SELinux.
+/// Refused: `SELinux`.
 pub const SEUSER: Arg = arg("seuser", Kind::Str, "not supported: `SELinux`");
 /// Last resort for files that cannot be replaced by a rename.
 pub const UNSAFE_WRITES: Arg =

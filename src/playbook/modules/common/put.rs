@@ -2,6 +2,7 @@
 
 use super::{Args, Step, flag, given, quote, text};
 use sha2::{Digest, Sha256};
+use std::fmt::Write as _;
 
 /// The shell side; needs `ATTRS` and `WRITE`.
 pub const PUT: &str = include_str!("put.sh");
@@ -31,7 +32,10 @@ pub fn put(step: &mut Step, args: &Args, file: Put) -> Result<(), String> {
     step.set_flag("b_backup", flag(args, "backup"));
     step.set_flag("b_inplace", flag(args, "unsafe_writes"));
     validate(step, args)?;
-    let sum: String = Sha256::digest(&file.bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+    let mut sum = String::with_capacity(64);
+    for byte in Sha256::digest(&file.bytes) {
+        let _ = write!(sum, "{byte:02x}");
+    }
     step.set("b_sum", &sum)?;
     step.set("b_len", &file.bytes.len().to_string())?;
     match String::from_utf8(file.bytes) {
@@ -105,7 +109,7 @@ mod tests {
 
     #[test]
     fn words_split_as_in_a_shell_without_expansions() {
-        assert_eq!(split(r#"/usr/sbin/visudo -cf %s"#).unwrap(), ["/usr/sbin/visudo", "-cf", "%s"]);
+        assert_eq!(split("/usr/sbin/visudo -cf %s").unwrap(), ["/usr/sbin/visudo", "-cf", "%s"]);
         assert_eq!(split(r#"a 'b c' "d \"e" f\ g '' $(x)"#).unwrap(), ["a", "b c", "d \"e", "f g", "", "$(x)"]);
         assert!(split("a 'b").is_err());
     }

@@ -139,6 +139,9 @@ impl Trial {
     }
 }
 
+/// Names and bytes.
+pub type Files = Vec<(String, Vec<u8>)>;
+
 /// A whole program, driver and libraries included, and the files it wants.
 pub fn program(
     module: &Module,
@@ -147,7 +150,7 @@ pub fn program(
     before: &str,
     stand_in: &str,
     files: &str,
-) -> Result<(String, Vec<(String, Vec<u8>)>), String> {
+) -> Result<(String, Files), String> {
     let vars = Map::new();
     let scope = Scope {
         vars: &vars,
@@ -195,7 +198,7 @@ pub fn parse(bytes: &[u8]) -> Said {
     said
 }
 
-/// A folder that holds BusyBox's applets and nothing else.
+/// A folder that holds the applets of `BusyBox` and nothing else.
 fn busybox_tools(under: &Path) -> PathBuf {
     let dir = under.join("bb");
     if !dir.exists() {

@@ -1,5 +1,5 @@
 //! A machine of its own for tests that make accounts: a copy-on-write overlay of this one, or a root that holds
-//! BusyBox alone, in its own mount and process namespaces. Nothing of the host changes.
+//! `BusyBox` alone, in its own mount and process namespaces. Nothing of the host changes.
 
 use super::trial::{Said, parse, program};
 use crate::playbook::modules::{Args, Module};
@@ -14,7 +14,7 @@ use std::{
 pub enum Kind {
     /// This Debian, with shadow's tools and dash.
     Debian,
-    /// BusyBox and nothing else.
+    /// `BusyBox` and nothing else.
     Busybox,
 }
 
@@ -26,22 +26,22 @@ pub struct World {
     answer: BufReader<ChildStdout>,
 }
 
-const DEBIAN: &str = r#"
+const DEBIAN: &str = r"
 mount -t tmpfs tmpfs /mnt && mkdir /mnt/up /mnt/work /mnt/root &&
 mount -t overlay overlay -o lowerdir=/,upperdir=/mnt/up,workdir=/mnt/work /mnt/root &&
 cd /mnt/root && mount -t proc proc proc && mount --rbind /dev dev && mount -t tmpfs tmpfs tmp &&
 pivot_root . mnt && exec chroot . dash
-"#;
+";
 
-const BUSYBOX: &str = r#"
+const BUSYBOX: &str = r"
 b=$(command -v busybox)
 mount -t tmpfs tmpfs /mnt && cd /mnt && mkdir bin etc etc/skel home root proc dev tmp var var/mail old &&
-cp "$b" bin/busybox && for a in $(bin/busybox --list); do ln -s busybox "bin/$a"; done
+cp $b bin/busybox && for a in $(bin/busybox --list); do ln -s busybox bin/$a; done
 echo 'root:x:0:0:root:/root:/bin/sh' >etc/passwd && echo 'root:x:0:' >etc/group
 echo 'users:x:100:' >>etc/group && echo 'root:*:19000:0:99999:7:::' >etc/shadow && chmod 640 etc/shadow
 echo hi >etc/skel/.profile
 mount -t proc proc proc && mount --rbind /dev dev && pivot_root . old && export PATH=/bin && exec chroot . sh
-"#;
+";
 
 impl World {
     pub fn new(kind: Kind) -> Self {
