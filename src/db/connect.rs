@@ -94,7 +94,7 @@ fn greeting(dialect: Dialect) -> AssertSqlSafe<&'static str> {
             "pragma journal_mode = wal; pragma synchronous = full; pragma busy_timeout = 10000; pragma foreign_keys = on; pragma journal_size_limit = 67108864; pragma cache_size = -8000"
         }
         Dialect::MySql => {
-            "set session transaction isolation level read committed, session innodb_lock_wait_timeout = 10, session time_zone = '+00:00', session sql_mode = 'STRICT_ALL_TABLES,PIPES_AS_CONCAT,NO_ENGINE_SUBSTITUTION,ERROR_FOR_DIVISION_BY_ZERO'"
+            "set session transaction isolation level read committed; set session innodb_lock_wait_timeout = 10, session time_zone = '+00:00', session sql_mode = 'STRICT_ALL_TABLES,PIPES_AS_CONCAT,NO_ENGINE_SUBSTITUTION,ERROR_FOR_DIVISION_BY_ZERO'"
         }
     })
 }
