@@ -117,18 +117,15 @@ async fn sign_ins_have_a_limit_of_their_own() {
     assert_eq!(web.get("/api/whoami", "").await.status, 401, "other routes go on");
 }
 
+async fn broken() -> &'static str {
+    panic!("hunter2")
+}
+
 #[tokio::test]
 async fn a_panic_and_a_hanging_route_become_problems() {
     let more = |router: Router, _: &berth::ctx::Ctx| {
         router
-            .route(
-                "/api/panics",
-                get(|| async {
-                    if true {
-                        panic!("hunter2")
-                    }
-                }),
-            )
+            .route("/api/panics", get(broken))
             .route("/api/hangs", get(|| async { std::future::pending::<()>().await }))
     };
     let web = Web::around(|config| config.timeouts.request = Duration::from_millis(50), more).await;

@@ -1,5 +1,7 @@
 //! Berth over HTTP, as its users meet it.
 
+#![allow(clippy::unwrap_used, missing_docs, reason = "a test may stop at what it did not expect")]
+
 mod accounts;
 mod database;
 mod http;
