@@ -1,8 +1,9 @@
-//! Berth over HTTP, as its users meet it.
+//! Berth as its users meet it, and the rules of its house.
 
 #![allow(clippy::unwrap_used, missing_docs, reason = "a test may stop at what it did not expect")]
 
 mod accounts;
 mod database;
 mod http;
+mod tidy;
 mod web;

@@ -1,0 +1,95 @@
+# Every habit of this repository. `./just` alone lists them.
+
+set shell := ["bash", "-euo", "pipefail", "-c"]
+set positional-arguments := true
+
+state := justfile_directory() / ".local"
+tools := state / "tools/bin"
+berth := justfile_directory() / "target/debug/berth"
+listen := env("BERTH_LISTEN", "127.0.0.1:8080")
+sudo := if `id -u` == "0" { "" } else { "sudo" }
+
+export BERTH_DEMO_DIR := env("BERTH_DEMO_DIR", state / "demo")
+
+[private]
+default:
+    @just --list --unsorted
+
+# Start everything with N demo machines: server, scheduler, pool; Ctrl-C ends it
+run N="10": (_need "cc:build-essential" "curl:curl" "ssh:openssh-client") _build
+    scripts/run.sh "$1"
+
+# Run all tests, on SQLite and on a private MariaDB
+test *ARGS: (_need "cc:build-essential" "ssh:openssh-client" "ssh-keygen:openssh-client" "sshd:openssh-server" "unshare:util-linux" "mariadbd:mariadb-server-core" "busybox:busybox-static")
+    cargo test --locked "$@"
+
+# Look for faults without running: format, clippy, dependencies and their licences
+check: (_need "cc:build-essential") (_tool "cargo-deny" "0.20.2") (_tool "cargo-machete" "0.9.2")
+    cargo fmt --all --check
+    cargo clippy --locked --all-targets -- -D warnings
+    {{ tools }}/cargo-deny --all-features --offline check --hide-inclusion-graph bans licenses sources
+    {{ tools }}/cargo-machete .
+
+# Ask for known weaknesses of the dependencies (needs github.com)
+advisories: (_tool "cargo-deny" "0.20.2")
+    {{ tools }}/cargo-deny check advisories
+
+# Follow what the server and the scheduler say
+logs:
+    tail -n 100 -F {{ state }}/log/server.log {{ state }}/log/scheduler.log
+
+# Make N demo machines, or start those that rest
+demo-up N="10": _build
+    just _packages-for-machines
+    {{ sudo }} env BERTH_DEMO_DIR="$BERTH_DEMO_DIR" {{ berth }} playbook run playbooks/provision.yml -e count="$1"
+
+# Remove all demo machines with what they hold
+demo-down: _build
+    {{ sudo }} env BERTH_DEMO_DIR="$BERTH_DEMO_DIR" {{ berth }} playbook run playbooks/unprovision.yml
+
+# Remove all that `run`, `demo-up` and `check` made: machines, images, database, keys, logs, tools
+clean:
+    scripts/clean.sh
+
+# Measure what a user would feel
+bench *ARGS: (_need "cc:build-essential" "ssh:openssh-client")
+    cargo bench --locked "$@"
+
+# Write the snapshots anew after a wanted change: API description, command help, recaps
+bless: (_need "cc:build-essential")
+    INSTA_UPDATE=always BERTH_BLESS=1 cargo test --locked
+
+_build:
+    cargo build --locked
+
+# Machines are containers where a Docker engine answers; else they need these.
+_packages-for-machines: (_need "sshd:openssh-server" "ssh-keygen:openssh-client" "unshare:util-linux" "setpriv:util-linux")
+
+# PROGRAM:PACKAGE …: installs the packages of the programs that are missing.
+[no-exit-message]
+_need *PAIRS:
+    #!/usr/bin/env bash
+    set -euo pipefail
+    missing=()
+    for pair in "$@"; do
+        PATH="$PATH:/usr/sbin:/sbin" command -v "${pair%%:*}" >/dev/null || missing+=("${pair##*:}")
+    done
+    [ ${#missing[@]} -gt 0 ] || exit 0
+    echo "installing: ${missing[*]}" >&2
+    if ! command -v apt-get >/dev/null; then
+        echo "no apt-get here: install these yourself and try again" >&2
+        exit 1
+    fi
+    {{ sudo }} apt-get update -qq
+    {{ sudo }} env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >&2
+
+# CRATE VERSION: builds a tool of that version into .local/tools, once.
+_tool CRATE VERSION:
+    #!/usr/bin/env bash
+    set -euo pipefail
+    if ! {{ tools }}/"$1" --version 2>/dev/null | grep -qF "$2"; then
+        echo "building $1 $2 into .local/tools" >&2
+        export CARGO_PROFILE_DEV_DEBUG=0 CARGO_TARGET_DIR={{ state }}/tools/target
+        cargo install --quiet --debug --locked --root {{ state }}/tools "$1" --version "$2"
+        rm -rf {{ state }}/tools/target
+    fi

@@ -1,0 +1,22 @@
+#!/usr/bin/env bash
+# `just clean`: removes what `run`, `demo-up` and `check` made.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+state=$PWD/.local
+demo=${BERTH_DEMO_DIR:-$state/demo}
+sudo=; [ "$(id -u)" = 0 ] || sudo=sudo
+[ -d "$state" ] || [ -d "$demo" ] || { echo "nothing to remove"; exit 0; }
+if [ -d "$state" ]; then
+    exec 9>"$state/run.lock"
+    flock -n 9 || { echo "\`just run\` is running: end it first with Ctrl-C" >&2; exit 1; }
+fi
+if $sudo test -d "$demo"; then
+    [ -x target/debug/berth ] || cargo build --locked 9>&-
+    $sudo env BERTH_DEMO_DIR="$demo" target/debug/berth playbook run playbooks/unprovision.yml 9>&-
+fi
+if command -v docker >/dev/null && images=$(docker images -q berth-demo 2>/dev/null) && [ -n "$images" ]; then
+    # shellcheck disable=SC2086
+    docker rmi -f $images >/dev/null
+fi
+rm -rf "$state"
+echo "removed; target/ with what cargo built is kept (\`cargo clean\`)"
