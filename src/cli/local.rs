@@ -14,6 +14,7 @@ use crate::{
     clock::Clock,
     config::{self, Config},
     db::{self, Db},
+    server, telemetry,
 };
 
 /// Commands about the server's settings.
@@ -38,6 +39,15 @@ berth config check\n  BERTH_ENV=production berth config check"
 DATABASE_URL=mysql://berth@localhost/berth berth migrate"
 )]
 pub struct MigrateArgs {}
+
+/// Run the server
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Listens where BERTH_LISTEN says, on 127.0.0.1:8080 unless told otherwise, with the embedded database \
+unless DATABASE_URL names another. Ends at Ctrl-C or SIGTERM.\n\nExamples:\n  berth serve\n  \
+BERTH_LISTEN=0.0.0.0:8080 DATABASE_URL=mysql://berth@localhost/berth berth serve"
+)]
+pub struct ServeArgs {}
 
 /// Runs `berth config`.
 pub fn config(command: &ConfigCommand, options: &ClientOptions) -> Result<()> {
@@ -76,6 +86,21 @@ fn refuse(faults: &[config::Fault]) -> anyhow::Error {
     }
     say("berth does not start with these settings; `berth config example` shows all of them");
     Fault::Said(FAILED).into()
+}
+
+/// Runs `berth serve`.
+pub async fn serve(_args: ServeArgs) -> Result<()> {
+    let config = Config::load().map_err(|faults| refuse(&faults.0))?;
+    let faults = config::check(&config);
+    if faults.iter().any(config::Fault::is_fatal) {
+        return Err(refuse(&faults));
+    }
+    telemetry::init(&config.log.level, config.log.format.into());
+    telemetry::metrics();
+    for fault in &faults {
+        tracing::warn!("{fault}");
+    }
+    server::serve(config).await
 }
 
 /// Runs `berth migrate`.

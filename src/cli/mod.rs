@@ -73,6 +73,7 @@ enum Command {
     /// The server's settings: example, check
     #[command(subcommand)]
     Config(local::ConfigCommand),
+    Serve(local::ServeArgs),
     Migrate(local::MigrateArgs),
     Completions(help::CompletionsArgs),
     Help(help::HelpArgs),
@@ -125,6 +126,7 @@ async fn run(cli: Cli) -> Result<()> {
         Command::Users(command) => users::run(command, &options).await,
         Command::Audit(args) => audit::run(args, &options).await,
         Command::Config(command) => local::config(&command, &options),
+        Command::Serve(args) => local::serve(args).await,
         Command::Migrate(args) => local::migrate(args).await,
         Command::Completions(args) => help::completions(&args, Cli::command()),
         Command::Help(args) => help::run(&args, Cli::command()),

@@ -151,6 +151,15 @@ pub enum LogFormat {
     Json,
 }
 
+impl From<LogFormat> for crate::telemetry::Lines {
+    fn from(format: LogFormat) -> Self {
+        match format {
+            LogFormat::Text => Self::Text,
+            LogFormat::Json => Self::Json,
+        }
+    }
+}
+
 /// Limits of reservations where the pool states none.
 #[derive(Debug, Clone)]
 pub struct Reservations {

@@ -5,6 +5,7 @@
 //! runners in any number of processes may share the table; a claim is a compare-and-set with an end, kept alive while
 //! the work goes on. Deliberately absent: payloads, priorities, results.
 
+pub mod heartbeat;
 mod runner;
 mod store;
 
@@ -13,7 +14,7 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 use tokio_util::sync::CancellationToken;
 
-pub use self::runner::Runner;
+pub use self::runner::{Runner, pause_after};
 use crate::{
     clock::Millis,
     ctx::Ctx,
@@ -35,7 +36,7 @@ pub struct Kind {
 pub enum Next {
     /// Nothing is left to do.
     Done,
-    /// Nothing is left to do, and the job's row went with the work's own transaction ([`finish`]).
+    /// Nothing is left to do, and the work's own transaction settled the job's row ([`finish`], [`park`]).
     Finished,
     /// Run again after this long.
     Again(Duration),
@@ -63,7 +64,7 @@ pub async fn enqueue(tx: &mut Tx, kind: &Kind, subject: &str, run_at: Millis) ->
     enqueue_named(tx, kind.name, subject, run_at).await
 }
 
-/// The same for a kind that a slice below owns, by its name.
+/// The same for a kind that a slice below or above owns, by its name.
 pub async fn enqueue_named(tx: &mut Tx, kind: &str, subject: &str, run_at: Millis) -> sqlx::Result<()> {
     if store::ask_again(tx, kind, subject, run_at).await? {
         return Ok(());
@@ -84,6 +85,12 @@ pub async fn finish(tx: &mut Tx, claim: &Claim) -> sqlx::Result<bool> {
     }
     let now = tx.now;
     store::free(tx, claim.id, &claim.owner, now).await
+}
+
+/// Puts the job off within the work's own transaction, as [`Next::Again`] would after it; answer [`Next::Finished`]
+/// then. If somebody asked again meanwhile it runs at once.
+pub async fn park(tx: &mut Tx, claim: &Claim, run_at: Millis) -> sqlx::Result<()> {
+    store::put_off(tx, claim.id, &claim.owner, claim.generation, run_at, None).await
 }
 
 /// True while the claim holds, as the database sees it: a guard for a transaction that must not outlive its claim.

@@ -197,7 +197,7 @@ impl Runner {
 }
 
 /// The pause after the failure that follows `failures` earlier ones.
-fn pause_after(failures: i64) -> Duration {
+pub fn pause_after(failures: i64) -> Duration {
     let doublings = u32::try_from(failures.clamp(0, 16)).unwrap_or(0);
     FIRST_PAUSE.saturating_mul(1 << doublings).min(LONGEST_PAUSE)
 }

@@ -1,4 +1,4 @@
-//! SQL of the `job` table.
+//! SQL of the `job` and `heartbeat` tables.
 
 use sqlx::{AnyConnection, Row};
 
@@ -165,4 +165,34 @@ pub(super) async fn count_overdue(conn: &mut AnyConnection, since: Millis, now: 
         .fetch_one(conn)
         .await?
         .try_get(0)
+}
+
+pub(super) async fn beat(tx: &mut Tx, process: &str) -> sqlx::Result<bool> {
+    let now = tx.now;
+    let done = sqlx::query("update heartbeat set at = ? where process = ?").bind(now).bind(process).execute(&mut **tx).await?;
+    Ok(done.rows_affected() == 1)
+}
+
+pub(super) async fn first_beat(tx: &mut Tx, process: &str, role: &str) -> sqlx::Result<()> {
+    let now = tx.now;
+    sqlx::query("insert into heartbeat (process, kind, at, started_at) values (?, ?, ?, ?)")
+        .bind(process)
+        .bind(role)
+        .bind(now)
+        .bind(now)
+        .execute(&mut **tx)
+        .await
+        .map(drop)
+}
+
+pub(super) async fn forget_heartbeat(tx: &mut Tx, process: &str) -> sqlx::Result<()> {
+    sqlx::query("delete from heartbeat where process = ?").bind(process).execute(&mut **tx).await.map(drop)
+}
+
+pub(super) async fn forget_heartbeats_before(tx: &mut Tx, before: Millis) -> sqlx::Result<()> {
+    sqlx::query("delete from heartbeat where at < ?").bind(before).execute(&mut **tx).await.map(drop)
+}
+
+pub(super) async fn count_beats_since(conn: &mut AnyConnection, since: Millis) -> sqlx::Result<i64> {
+    sqlx::query("select count(*) from heartbeat where ? <= at").bind(since).fetch_one(conn).await?.try_get(0)
 }

@@ -10,3 +10,6 @@ pub mod yaml;
 
 pub use ast::Playbook;
 pub use parse::{LoadError, load, load_text};
+
+mod pending;
+pub use pending::*;

@@ -1,1 +1,140 @@
-//! (to come)
+//! A person's account on machines: made by a playbook, taken back by a playbook and a sweep, and verified.
+//!
+//! Nothing here is called inside a transaction, and nothing here decides a state: the verbs tell what happened on the
+//! machines, the slice above writes it down. Every step may run twice. A shell is opened with a fence, so whatever an
+//! earlier, dead controller left in its pipe ends before ours begins.
+
+pub mod api;
+mod clean;
+mod create;
+mod model;
+mod record;
+pub mod store;
+
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use tokio_util::sync::CancellationToken;
+
+pub use self::{
+    clean::Cleaner,
+    create::{Survey, create, survey},
+    model::{Baseline, Person, RunKind, RunState},
+    record::{Counts, Recorder},
+};
+use crate::{
+    ctx::Ctx,
+    machines::{self, Machine},
+    playbook::{self, Playbook},
+    remote::{self, Answer, Become, BecomeMethod, Shell, Step, Via},
+};
+
+/// The fence of everything that changes a machine: one controller at a time.
+const FENCE: &str = "berth";
+const CREATE: &str = "create-users.yml";
+const REMOVE: &str = "remove-users.yml";
+
+/// Why a machine did not do what it was asked.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Trouble {
+    /// It could not be reached, or the connection broke.
+    #[error("{0}")]
+    Unreachable(String),
+    /// Nothing is wrong with the machine, but this account cannot be made on it.
+    #[error("{0}")]
+    Refused(String),
+    /// A step failed on it.
+    #[error("{0}")]
+    Failed(String),
+}
+
+impl From<remote::Error> for Trouble {
+    fn from(error: remote::Error) -> Self {
+        Self::Unreachable(error.to_string())
+    }
+}
+
+/// A playbook that came with Berth or lies in the admin's folder.
+fn book(ctx: &Ctx, file: &Path) -> Result<Playbook, Trouble> {
+    let name = file.display();
+    let broken = |error: playbook::LoadError| Trouble::Failed(format!("the playbook `{name}` cannot be used: {error}"));
+    let path = match &ctx.config.playbooks {
+        Some(folder) => folder.join(file),
+        None => file.to_owned(),
+    };
+    if (path.is_absolute() || ctx.config.playbooks.is_some()) && path.exists() {
+        return playbook::load(&path).map_err(broken);
+    }
+    match file.to_str() {
+        Some(CREATE) => playbook::load_text(include_str!("../../playbooks/create-users.yml"), CREATE, Path::new(".")).map_err(broken),
+        Some(REMOVE) => playbook::load_text(include_str!("../../playbooks/remove-users.yml"), REMOVE, Path::new(".")).map_err(broken),
+        _ => Err(Trouble::Failed(format!("there is no playbook `{name}`; put it into the folder BERTH_PLAYBOOKS names"))),
+    }
+}
+
+/// The playbook that makes accounts in `pool`.
+pub fn create_playbook(ctx: &Ctx, pool: &str) -> PathBuf {
+    let own = ctx.config.pools.get(pool).and_then(|pool| pool.create_playbook.clone());
+    own.unwrap_or_else(|| PathBuf::from(CREATE))
+}
+
+/// The playbook that takes accounts back in `pool`.
+pub fn remove_playbook(ctx: &Ctx, pool: &str) -> PathBuf {
+    let own = ctx.config.pools.get(pool).and_then(|pool| pool.remove_playbook.clone());
+    own.unwrap_or_else(|| PathBuf::from(REMOVE))
+}
+
+/// A shell of our own on the machine; everything an earlier one still did there is ended first.
+async fn open(ctx: &Ctx, machine: &Machine) -> Result<Shell, Trouble> {
+    let target = machines::target(ctx, machine, Some(FENCE)).map_err(|error| Trouble::Unreachable(error.to_string()))?;
+    Ok(Shell::open(&target).await?)
+}
+
+/// Runs a playbook over shells that are open, noting each step.
+async fn play(
+    book: &Playbook,
+    hosts: Vec<(&Machine, Shell)>,
+    vars: &serde_json::Map<String, serde_json::Value>,
+    recorder: &Recorder,
+    lost: CancellationToken,
+) -> (playbook::Summary, playbook::Connections) {
+    let connections = playbook::Connections::default();
+    let mut entries = Vec::with_capacity(hosts.len());
+    for (machine, shell) in hosts {
+        entries.push(playbook::Host {
+            target: shell.target().clone(),
+            vars: vars.clone(),
+            groups: Vec::new(),
+        });
+        connections.put(&machine.name, shell);
+    }
+    let inventory = playbook::Inventory::from_hosts(entries);
+    let options = playbook::Options { forks: inventory.len().max(1), ..playbook::Options::default() };
+    let summary =
+        playbook::run(book, &inventory, &options, &connections, &|event| recorder.hear(&event), lost).await;
+    recorder.count(&summary);
+    (summary, connections)
+}
+
+/// Runs a script as root, whoever logged in, and cuts it off after `deadline`.
+async fn as_root(shell: &Shell, text: String, deadline: Duration) -> Result<Answer, Trouble> {
+    let become_user = (shell.user() != "root").then(|| Become {
+        user: "root".to_owned(),
+        method: BecomeMethod::default(),
+        password: None,
+    });
+    let step = Step { text, plain: true, become_user, deadline: Some(deadline), ..Step::default() };
+    Ok(shell.send(step).await?.answer().await?)
+}
+
+/// No host at all: it answers every script with nothing.
+fn is_fake(shell: &Shell) -> bool {
+    matches!(shell.target().via, Via::Fake)
+}
+
+/// A variable of a script, quoted so that nothing in it is ever text of the shell.
+fn assign(name: &str, value: &str) -> String {
+    format!("{name}={}\n", remote::quote(value))
+}

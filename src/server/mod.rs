@@ -1,1 +1,206 @@
-//! (to come)
+//! The HTTP server: routes, start and stop.
+//!
+//! Deliberately absent: TLS, which is Caddy's, and any decision, which is the slices'.
+
+mod docs;
+mod probes;
+
+use std::{net::SocketAddr, time::Duration};
+
+use anyhow::Context;
+use axum::Router;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use utoipa::OpenApi;
+use utoipa_axum::router::OpenApiRouter;
+
+use crate::{
+    accounts, audit,
+    clock::Clock,
+    config::{self, Config, Remote},
+    ctx::Ctx,
+    db::{Db, Settings},
+    http::{self, Problem},
+    machines, notifications, provisioning, reservations, scheduler,
+    seal::Sealer,
+};
+
+/// How long requests may go on after a stop was asked for.
+const LAST_WORDS: Duration = Duration::from_secs(10);
+
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "Berth",
+        description = "Register machines, reserve N of them for a time, and get them back clean.\n\nSign in at `POST /api/login` and send the answer's `access_token` as `Authorization: Bearer …`. \
+                       Errors are `application/problem+json` (RFC 9457)."
+    ),
+    tags(
+        (name = "sign-in", description = "Who you are"),
+        (name = "reservations", description = "N machines for a time"),
+        (name = "machines", description = "The pool"),
+        (name = "runs", description = "What playbooks did"),
+        (name = "events", description = "What happens now"),
+        (name = "users", description = "People"),
+        (name = "me", description = "Your profile"),
+        (name = "audit", description = "Who did what"),
+        (name = "health", description = "Whether all is well")
+    )
+)]
+struct Doc;
+
+/// Every route, and the document that describes them.
+fn routes() -> OpenApiRouter<Ctx> {
+    OpenApiRouter::with_openapi(Doc::openapi())
+        .merge(probes::routes())
+        .merge(accounts::routes())
+        .merge(audit::routes())
+        .merge(machines::api::routes())
+        .merge(provisioning::api::routes())
+        .merge(reservations::api::routes())
+        .merge(notifications::api::routes())
+}
+
+/// The OpenAPI 3.1 document, as `docs/openapi.json` has it.
+pub fn openapi() -> serde_json::Value {
+    docs::document(routes().into_openapi())
+}
+
+/// Routes that wait for machines, and streams.
+const SLOW: &[&str] = &[
+    "/api/reserve",
+    "/api/reservations",
+    "/api/reservations/{id}",
+    "/api/events",
+    "/api/machines",
+    "/api/machines/import",
+    "/api/machines/{name}/check",
+    "/api/release_all",
+];
+const QUIET: &[&str] = &["/api/healthz", "/api/readyz"];
+
+/// The whole application, as the listener serves it.
+pub fn router(ctx: &Ctx) -> Router {
+    let (routes, document) = routes().split_for_parts();
+    let routes = routes
+        .merge(docs::routes(&docs::document(document)))
+        .fallback(nowhere)
+        .method_not_allowed_fallback(wrong_method)
+        .with_state(ctx.clone());
+    http::wrap(routes, ctx, http::Rules { slow: SLOW, quiet: QUIET })
+}
+
+async fn nowhere(uri: axum::http::Uri) -> Problem {
+    let path: String = uri.path().chars().take(100).collect();
+    Problem::not_found(format!("there is nothing at `{path}`; `/api/docs` lists all routes"))
+}
+
+async fn wrong_method(method: axum::http::Method) -> Problem {
+    let status = axum::http::StatusCode::METHOD_NOT_ALLOWED;
+    Problem::new(status, "wrong-method", format!("this route does not take {method}; the `Allow` header says what it takes"))
+}
+
+/// Reads the secrets, connects to the database.
+pub async fn context(mut config: Config, clock: Clock) -> anyhow::Result<Ctx> {
+    config.ensure_secrets().map_err(|fault| anyhow::anyhow!("{fault}"))?;
+    let key = config.secret_key_bytes().context("BERTH_SECRET_KEY is not 32 bytes in base64")?;
+    let settings = Settings {
+        url: config.database.url.0.clone(),
+        retries: config.database.max_retries,
+        retry_every: config.database.retry,
+        max_connections: 16,
+    };
+    let db = Db::connect(&settings, clock.clone()).await?;
+    Ok(Ctx::new(config, db, clock, Sealer::new(&key)))
+}
+
+/// A server that listens.
+#[derive(Debug)]
+pub struct Server {
+    /// Where.
+    pub address: SocketAddr,
+    /// Where the metrics are, if anywhere.
+    pub metrics: Option<SocketAddr>,
+    /// What it works with.
+    pub ctx: Ctx,
+    listener: TcpListener,
+    internal: Option<TcpListener>,
+}
+
+impl Server {
+    /// Checks the settings, brings the database up to date, seeds the first admin, and listens. From here on the
+    /// kernel takes connections.
+    pub async fn start(config: Config, clock: Clock) -> anyhow::Result<Self> {
+        let faults: Vec<_> = config::check(&config).into_iter().filter(config::Fault::is_fatal).collect();
+        if !faults.is_empty() {
+            return Err(config::Faults(faults).into());
+        }
+        let (listen, metrics_listen) = (config.listen, config.metrics_listen);
+        if config.remote == Remote::Fake {
+            tracing::warn!("BERTH_REMOTE=fake: no machine is ever contacted; this is for measuring only");
+        }
+        let ctx = context(config, clock).await?;
+        ctx.db.migrate().await.context("the database cannot be brought up to date")?;
+        accounts::seed_admin(&ctx).await.context("the first admin cannot be made")?;
+        let listener = bind(listen).await?;
+        let internal = match metrics_listen {
+            Some(address) => Some(bind(address).await?),
+            None => None,
+        };
+        let address = listener.local_addr()?;
+        let metrics = internal.as_ref().map(TcpListener::local_addr).transpose()?;
+        tracing::info!(%address, "listening");
+        Ok(Self { address, metrics, ctx, listener, internal })
+    }
+
+    /// Serves until `stop`, with the clockwork and a job runner beside it.
+    pub async fn run(self, stop: CancellationToken) -> anyhow::Result<()> {
+        let Self { ctx, listener, internal, .. } = self;
+        let app = router(&ctx).into_make_service_with_connect_info::<SocketAddr>();
+        let work = tokio::spawn(scheduler::run(ctx.clone(), "server", stop.clone()));
+        if let Some(internal) = internal {
+            let app = probes::internal(&ctx);
+            let stop = stop.clone();
+            tokio::spawn(async move { axum::serve(internal, app).with_graceful_shutdown(stop.cancelled_owned()).await });
+        }
+        let serving = axum::serve(listener, app).with_graceful_shutdown(stop.clone().cancelled_owned()).into_future();
+        tokio::pin!(serving);
+        tokio::select! {
+            done = &mut serving => done?,
+            () = async { stop.cancelled().await; tokio::time::sleep(LAST_WORDS).await } => {
+                tracing::info!("some requests did not end in time and are cut off");
+            }
+        }
+        work.await??;
+        Ok(())
+    }
+}
+
+async fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(address)
+        .await
+        .with_context(|| format!("cannot listen on {address}; is another server there? set BERTH_LISTEN or BERTH_METRICS_LISTEN"))
+}
+
+/// Serves until the process is asked to stop.
+pub async fn serve(config: Config) -> anyhow::Result<()> {
+    let stop = stop_signal();
+    Server::start(config, Clock::default()).await?.run(stop).await
+}
+
+/// Fires when the process is asked to stop, by Ctrl-C or SIGTERM.
+pub fn stop_signal() -> CancellationToken {
+    let stop = CancellationToken::new();
+    let token = stop.clone();
+    tokio::spawn(async move {
+        let mut term = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())
+            .expect("a process may listen for SIGTERM");
+        tokio::select! {
+            _ = tokio::signal::ctrl_c() => {}
+            _ = term.recv() => {}
+        }
+        tracing::info!("stopping");
+        token.cancel();
+    });
+    stop
+}

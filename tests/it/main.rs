@@ -4,6 +4,8 @@
 
 mod accounts;
 mod database;
+mod harness;
 mod http;
+mod reservations;
 mod tidy;
 mod web;

@@ -204,9 +204,7 @@ create table reservation (
     pool varchar(64) not null,
     labels text not null,
     ssh_keys text not null,
-    password_sealed text,
-    secret_made bigint,
-    request text not null
+    password_sealed text
 );
 
 create table allotment (

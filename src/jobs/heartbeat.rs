@@ -1,0 +1,50 @@
+//! Which processes are alive.
+
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use super::store;
+use crate::{clock::Millis, ctx::Ctx};
+
+/// How often a process says that it is alive.
+const EVERY: Duration = Duration::from_secs(5);
+/// After so long without a sign a process counts as gone.
+const GONE_AFTER: Millis = 30_000;
+
+/// Says that this process is alive until `stop`.
+pub async fn keep(ctx: Ctx, role: &'static str, process: String, stop: CancellationToken) {
+    let mut beat = tokio::time::interval(EVERY);
+    while !stop.is_cancelled() {
+        tokio::select! {
+            _ = beat.tick() => {
+                if let Err(error) = say(&ctx, role, &process).await {
+                    tracing::debug!(%error, "cannot write the heartbeat");
+                }
+            }
+            () = stop.cancelled() => {}
+        }
+    }
+    if let Ok(mut tx) = ctx.db.begin_write().await
+        && store::forget_heartbeat(&mut tx, &process).await.is_ok()
+    {
+        let _ = tx.commit().await;
+    }
+}
+
+async fn say(ctx: &Ctx, role: &str, process: &str) -> sqlx::Result<()> {
+    let mut tx = ctx.db.begin_write().await?;
+    if !store::beat(&mut tx, process).await? {
+        store::first_beat(&mut tx, process, role).await?;
+    }
+    let long_gone = tx.now - 10 * GONE_AFTER;
+    store::forget_heartbeats_before(&mut tx, long_gone).await?;
+    tx.commit().await
+}
+
+/// How many job runners are alive.
+pub async fn alive(ctx: &Ctx) -> sqlx::Result<i64> {
+    let mut conn = ctx.db.read().await?;
+    let now = ctx.db.now(&mut conn).await?;
+    store::count_beats_since(&mut conn, now - GONE_AFTER).await
+}

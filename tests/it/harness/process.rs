@@ -1,0 +1,100 @@
+//! The real programs as processes, to be killed.
+
+use std::{
+    fs::File,
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use super::mariadb::free_port;
+
+/// A running program of ours.
+pub struct Process {
+    child: Child,
+    pub log: PathBuf,
+}
+
+/// What both programs need to know.
+#[derive(Debug, Clone)]
+pub struct Setup {
+    pub folder: PathBuf,
+    pub database: String,
+    pub port: u16,
+    pub env: Vec<(String, String)>,
+}
+
+impl Setup {
+    pub fn new(folder: &Path, database: String) -> Self {
+        Self { folder: folder.to_owned(), database, port: free_port(), env: Vec::new() }
+    }
+
+    pub fn with(mut self, name: &str, value: &str) -> Self {
+        self.env.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    pub fn url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
+    }
+
+    /// `berth serve`, once it answers.
+    pub fn server(&self) -> Process {
+        let process = self.start(env!("CARGO_BIN_EXE_berth"), &["serve"], "server.log");
+        let end = Instant::now() + Duration::from_secs(30);
+        while std::net::TcpStream::connect(("127.0.0.1", self.port)).is_err() {
+            assert!(Instant::now() < end, "the server does not come up:\n{}", process.tail());
+            std::thread::park_timeout(Duration::from_millis(20));
+        }
+        process
+    }
+
+    /// `berth-scheduler`.
+    pub fn scheduler(&self) -> Process {
+        self.start(env!("CARGO_BIN_EXE_berth-scheduler"), &[], "scheduler.log")
+    }
+
+    fn start(&self, program: &str, args: &[&str], log: &str) -> Process {
+        let log = self.folder.join(log);
+        let out = File::options().create(true).append(true).open(&log).unwrap();
+        let child = Command::new(program)
+            .args(args)
+            .env_clear()
+            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+            .env("HOME", &self.folder)
+            .env("DATABASE_URL", &self.database)
+            .env("BERTH_DATA_DIR", self.folder.join("data"))
+            .env("BERTH_LISTEN", format!("127.0.0.1:{}", self.port))
+            .env("BERTH_METRICS_LISTEN", "")
+            .envs(self.env.iter().map(|(name, value)| (name, value)))
+            .current_dir(&self.folder)
+            .stdin(Stdio::null())
+            .stdout(out.try_clone().unwrap())
+            .stderr(out)
+            .spawn()
+            .unwrap();
+        Process { child, log }
+    }
+}
+
+impl Process {
+    /// SIGKILL: no handler runs.
+    pub fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// The end of its log.
+    pub fn tail(&self) -> String {
+        let text = std::fs::read_to_string(&self.log).unwrap_or_default();
+        let lines: Vec<&str> = text.lines().collect();
+        lines[lines.len().saturating_sub(40)..].join("\n")
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
