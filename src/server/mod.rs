@@ -53,7 +53,7 @@ struct Doc;
 fn routes() -> OpenApiRouter<Ctx> {
     OpenApiRouter::with_openapi(Doc::openapi())
         .merge(probes::routes())
-        .merge(accounts::routes())
+        .merge(accounts::api::routes())
         .merge(audit::routes())
         .merge(machines::api::routes())
         .merge(provisioning::api::routes())
