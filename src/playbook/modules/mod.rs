@@ -25,6 +25,7 @@ mod package;
 mod ping;
 mod service;
 mod setup;
+mod small;
 mod stat;
 mod template;
 pub mod trial;
@@ -63,6 +64,10 @@ pub static ALL: &[&Module] = &[
     &service::SYSTEMD,
     &service::SYSTEMD_SERVICE,
     &setup::SETUP,
+    &small::HOSTNAME,
+    &small::SLURP,
+    &small::TEMPFILE,
+    &small::WAIT_FOR,
     &stat::STAT,
     &template::TEMPLATE,
     &user::USER,

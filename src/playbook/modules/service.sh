@@ -24,7 +24,7 @@ b_service() {
       changed
       [ -n "$CHECK" ] || "b_${b_manager}_enable"
     fi
-    outj enabled "$([ "$b_enabled" = yes ] && echo true || echo false)"
+    if [ "$b_enabled" = yes ]; then outj enabled true; else outj enabled false; fi
   fi
   case $b_state in
     '') return 0 ;;

@@ -78,7 +78,7 @@ b_user_add() {
   differ "$b_name" 'absent
 ' 'present
 '
-  outj create_home "$([ -n "$b_create_home" ] && echo true || echo false)"
+  if [ -n "$b_create_home" ]; then outj create_home true; else outj create_home false; fi
   [ -z "$CHECK" ] || return 0
   b_gwant=${b_want#,} b_gwant=${b_gwant%,}
   if command -v useradd >/dev/null; then
@@ -176,10 +176,11 @@ b_user_change() {
   if [ $# -gt 0 ]; then
     changed
     b_pw=$b_name:x:$b_pw_uid:$b_pw_gid:$b_pw_gecos:$b_pw_home:$b_pw_shell
+    if [ -n "$b_regroup" ]; then b_x=$b_want; else b_x=$b_in; fi
     differ "$b_name" "$b_old
 groups $b_in
 " "$b_pw
-groups $([ -n "$b_regroup" ] && echo "$b_want" || echo "$b_in")
+groups $b_x
 "
     if [ -n "$CHECK" ]; then :
     elif command -v usermod >/dev/null; then b_x=$(usermod "$@" -- "$b_name" 2>&1) || fail "usermod: $b_x"

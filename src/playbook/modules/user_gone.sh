@@ -1,8 +1,8 @@
 b_user_absent() {
   out name "$b_name"
   out state absent
-  outj force "$([ -n "$b_force" ] && echo true || echo false)"
-  outj remove "$([ -n "$b_remove" ] && echo true || echo false)"
+  if [ -n "$b_force" ]; then outj force true; else outj force false; fi
+  if [ -n "$b_remove" ]; then outj remove true; else outj remove false; fi
   b_local=1
   b_pwent "$b_name"
   [ -n "$b_found" ] || return 0

@@ -36,7 +36,7 @@ pivot_root . mnt && exec chroot . dash
 const BUSYBOX: &str = r"
 b=$(command -v busybox)
 mount -t tmpfs tmpfs /mnt && cd /mnt && mkdir bin etc etc/skel home root proc dev tmp var var/mail old &&
-cp $b bin/busybox && for a in $(bin/busybox --list); do ln -s busybox bin/$a; done
+cp $b bin/busybox && for a in $(bin/busybox --list); do [ -e bin/$a ] || ln -s busybox bin/$a; done
 echo 'root:x:0:0:root:/root:/bin/sh' >etc/passwd && echo 'root:x:0:' >etc/group
 echo 'users:x:100:' >>etc/group && echo 'root:*:19000:0:99999:7:::' >etc/shadow && chmod 640 etc/shadow
 echo hi >etc/skel/.profile
@@ -50,7 +50,18 @@ impl World {
             Kind::Busybox => BUSYBOX,
         };
         let mut holder = Command::new("unshare")
-            .args(["--mount", "--pid", "--fork", "--kill-child", "--propagation", "private", "sh", "-c", script])
+            .args([
+                "--mount",
+                "--pid",
+                "--uts",
+                "--fork",
+                "--kill-child",
+                "--propagation",
+                "private",
+                "sh",
+                "-c",
+                script,
+            ])
             .env("HOME", "/root")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -87,7 +98,13 @@ impl World {
 
     fn step(&mut self, module: &Module, args: &Args, before: &str) -> Said {
         let text = match program(module, args, &[], before, "", "/.files") {
-            Ok((text, _)) => text,
+            Ok((text, files)) => {
+                for (name, bytes) in files {
+                    let text = STANDARD.encode(bytes);
+                    self.sh(&format!("mkdir -p /.files; base64 -d >/.files/{name} <<'END'\n{text}\nEND"));
+                }
+                text
+            }
             Err(why) => return Said { failed: Some(why), ..Said::default() },
         };
         let noise = self.sh(&format!("exec 3>/.told\n{text}"));
