@@ -219,10 +219,10 @@ mod tests {
         for shell in Trial::SHELLS {
             trial.wipe();
             let said =
-                trial.run(shell, &TEMPFILE, &args(&TEMPFILE, "{path: ., state: directory, prefix: a b, suffix: .d}"));
+                trial.run(shell, &TEMPFILE, &args(&TEMPFILE, "{path: ., state: directory, prefix: a b, suffix: -d}"));
             assert!(said.changed && said.failed.is_none(), "{said:?}");
             let name = said.text("path").trim_start_matches("./");
-            assert!(trial.path(name).is_dir() && name.starts_with("a b") && name.ends_with(".d"));
+            assert!(trial.path(name).is_dir() && name.starts_with("a b") && name.ends_with("-d"));
             assert_eq!(trial.mode(name), 0o700);
             assert!(trial.run(shell, &TEMPFILE, &args(&TEMPFILE, "{prefix: '../x'}")).failed.is_some());
         }
