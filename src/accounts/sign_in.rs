@@ -44,13 +44,23 @@ pub async fn login(ctx: &Ctx, username: &str, password: &str, user_agent: &str) 
     let is_right = passwords::verify(offered, hash).await?;
     let Some((account, _)) = found else { return Err(Error::BadCredentials) };
     if !is_right {
-        let mut tx = ctx.db.begin_write().await?;
-        store::count_failure(&mut tx, account.id).await?;
-        ctx.commit(tx).await?;
+        // Beside the answer and not before it: the time it takes would tell that the name exists.
+        tokio::spawn(count_failure(ctx.clone(), account.id));
         return Err(Error::BadCredentials);
     }
     may_sign_in(account.status)?;
     begin_session(ctx, &account, user_agent).await
+}
+
+async fn count_failure(ctx: Ctx, id: AccountId) {
+    let counted = async {
+        let mut tx = ctx.db.begin_write().await?;
+        store::count_failure(&mut tx, id).await?;
+        tx.commit().await
+    };
+    if let Err(error) = counted.await {
+        tracing::warn!(%error, "a wrong password could not be counted");
+    }
 }
 
 async fn begin_session(ctx: &Ctx, account: &Account, user_agent: &str) -> Result<SignedIn, Error> {

@@ -80,9 +80,16 @@ pub(super) async fn owner(ctx: &Ctx, token: &str) -> Result<Actor, Error> {
     let found = store::token_owner(&mut *ctx.db.read().await?, &digest(token), now).await?.ok_or(Error::BadToken)?;
     may_sign_in(found.status)?;
     if found.last_used_at.is_none_or(|at| TOUCH_EVERY <= now - at) {
-        let mut tx = ctx.db.begin_write().await?;
-        store::touch_token(&mut tx, &found.token).await?;
-        ctx.commit(tx).await?;
+        // A request is not refused because a date could not be noted.
+        if let Err(error) = touch(ctx, &found.token).await {
+            tracing::warn!(%error, "the last use of an access token could not be noted");
+        }
     }
     Ok(Actor { id: found.account, username: found.username, role: found.role, via: Via::Token })
+}
+
+async fn touch(ctx: &Ctx, id: &str) -> sqlx::Result<()> {
+    let mut tx = ctx.db.begin_write().await?;
+    store::touch_token(&mut tx, id).await?;
+    tx.commit().await
 }

@@ -14,6 +14,7 @@ use axum::{
 use base64::{Engine, engine::general_purpose::STANDARD_NO_PAD};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
+use tracing::Instrument;
 
 use super::{FieldError, Problem, body::json_request_hash, context, store};
 use crate::{clock::Millis, ctx::Ctx, db, ids::AccountId};
@@ -74,6 +75,7 @@ impl Idempotency {
                 let response = work.await.into_response();
                 keep(&ctx, account, &key, response).await
             }
+            .in_current_span()
         };
         let task = match context::request_info() {
             Some(info) => tokio::spawn(context::scope(info, task)),

@@ -1,4 +1,4 @@
-//! Berth as its users meet it, and the rules of its house.
+//! Berth over HTTP, as its users meet it.
 
 #![allow(clippy::unwrap_used, missing_docs, reason = "a test may stop at what it did not expect")]
 
@@ -7,5 +7,6 @@ mod database;
 mod harness;
 mod http;
 mod reservations;
+mod sign_in;
 mod tidy;
 mod web;
