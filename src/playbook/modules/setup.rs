@@ -37,7 +37,11 @@ b_setup() {
   b_cat /proc/sys/kernel/version kernel_version
   b_cat /proc/sys/kernel/domainname domain
   b_cat /proc/uptime uptime
-  b_cat /sys/devices/system/cpu/online cpus
+  if [ -r /sys/devices/system/cpu/online ]; then b_cat /sys/devices/system/cpu/online cpus
+  else
+    b_x=$(grep -c ^processor /proc/cpuinfo) || b_x=1
+    out cpus "1-$b_x"
+  fi
   if [ -r /etc/os-release ]; then b_cat /etc/os-release release; else b_cat /usr/lib/os-release release; fi
   b_cat /etc/debian_version debian
   b_cat /etc/alpine-release alpine

@@ -10,18 +10,14 @@ b_text_open() {
   [ "$b_T" = absent ] || b_orig=$b_path
 }
 # b_text_awk PROGRAM: runs PROGRAM over the file. Its parameters, a line each in b_params, it reads itself with p().
-# It prints a first line (`same`, or `changed` and what to say), then the new text; that goes into b_new.
+# It prints a first line (`same`, or `changed` and what to say), then the new text and a `+`; that goes into b_new.
 b_text_awk() {
   case $b_orig in /*) b_in=$b_orig ;; *) b_in=./$b_orig ;; esac
   b_out=$(LC_ALL=C awk "$1"'
 function p(  x) { if ((getline x) > 0) return x; return "" }' - "$b_in" <<B_END
 $b_params
 B_END
-  b_rc=$?
-  echo x
-  exit "$b_rc") || fail "cannot read \`$b_path\` as text"
-  b_out=${b_out%x}
-  b_out=${b_out%?}
+) || fail "cannot read \`$b_path\` as text"
   b_verdict=${b_out%%'
 '*}
   b_new=${b_out#*'
