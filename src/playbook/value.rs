@@ -26,9 +26,10 @@ pub fn from_jinja(value: &Jinja) -> Option<Value> {
         ValueKind::None => Value::Null,
         ValueKind::Bool => Value::Bool(value.is_true()),
         ValueKind::Number => {
-            if let Some(n) = value.as_i64().filter(|_| value.is_integer()) {
+            let whole = value.is_integer();
+            if let Some(n) = value.as_i64().filter(|_| whole) {
                 Value::from(n)
-            } else if let Ok(n) = u64::try_from(value.clone()) {
+            } else if let Some(n) = u64::try_from(value.clone()).ok().filter(|_| whole) {
                 Value::from(n)
             } else {
                 let float = f64::try_from(value.clone()).ok().and_then(Number::from_f64);
