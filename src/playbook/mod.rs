@@ -2,18 +2,19 @@
 
 pub mod ast;
 mod crypt;
+pub mod event;
 pub mod inventory;
 pub mod modules;
 mod parse;
 mod roles;
+mod run;
 mod tasks;
 pub mod template;
 pub mod value;
 pub mod yaml;
 
 pub use ast::Playbook;
+pub use event::{Diff, Event, HostSummary, Status, Summary};
 pub use inventory::{Host, Inventory};
 pub use parse::{LoadError, load, load_text};
-
-mod pending;
-pub use pending::*;
+pub use run::{Connections, Options, Sink, run};

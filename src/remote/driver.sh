@@ -35,11 +35,24 @@ capture() {
 }
 __end() { printf '%sE%s %s\n' "$__T" "$1" "$2" >&3; }
 __say() { [ "$1" = 0 ] || [ ! -s "$__D/x" ] || { printf '%sX\n' "$__T"; tail -c 4096 "$__D/x"; } >&3; }
+__stop=
+__noted=
+__guard() {
+  case $1 in
+    stop) [ "$__r" = 0 ] || __stop=1 ;;
+    note) [ "$__r" = 0 ] || __noted=1 ;;
+    last) [ "$__r$__noted" = 0 ] || __stop=1; __noted= ;;
+  esac
+}
+__held() { [ -n "$2" ] && [ -n "$__stop" ] && __end "$1" -; }
 __m() {
+  __held "$1" "$2" && return 1
   ( set --; eval "$__S" ) </dev/null >/dev/null 2>"$__D/x"
   __r=$?
   __say "$__r"
   __end "$1" "$__r"
+  __guard "$2"
+  return "$__r"
 }
 __p() {
   ( set --; exec 3>&-; eval "$__S" ) </dev/null >"$__D/o" 2>"$__D/e"
@@ -49,10 +62,12 @@ __p() {
   __end "$1" "$__r"
 }
 __a() {
+  __held "$1" "$2" && return 1
   printf '%sI\n' "$__T" >&3
   ( set --; eval "$__S" ) </dev/null >&3 2>"$__D/x"
   __r=$?
   __say "$__r"
   __end "$1" "$__r"
+  __guard "$2"
 }
 __left() { printf '%sL%s\n' "$__T" "$1" >&3; }

@@ -19,7 +19,7 @@ use std::{path::PathBuf, time::Duration};
 pub use error::Error;
 pub use quote::{has_nul, quote};
 pub use shell::{Pending, STEP_DEADLINE, Shell};
-pub use step::{Answer, Become, BecomeMethod, Reply, Step};
+pub use step::{Answer, Become, BecomeMethod, Guard, Reply, Step};
 pub use wire::FLOOD;
 
 /// Where and how to reach a host.

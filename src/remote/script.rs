@@ -1,6 +1,6 @@
 //! The text that is written into a host's shell.
 
-use super::{Become, BecomeMethod, Error, Step, quote::quote_bytes, wire};
+use super::{Become, BecomeMethod, Error, Guard, Step, quote::quote_bytes, wire};
 
 const DRIVER: &str = include_str!("driver.sh");
 const FENCE: &str = include_str!("fence.sh");
@@ -35,8 +35,18 @@ pub(super) fn step(id: u64, step: &Step, fresh: &[&'static str]) -> Vec<u8> {
     text.extend_from_slice(b"__S=");
     quote_bytes(&mut text, &body(step));
     let run = if step.plain { "__p" } else { "__m" };
-    text.extend_from_slice(format!("\n{run} {id}\n").as_bytes());
+    text.extend_from_slice(format!("\n{run} {id} {}\n", guard(step)).as_bytes());
     text
+}
+
+/// What a failure means for the steps after it.
+fn guard(step: &Step) -> &'static str {
+    match step.guard {
+        Guard::None => "''",
+        Guard::Stop => "stop",
+        Guard::Note => "note",
+        Guard::Last => "last",
+    }
 }
 
 /// One step that runs in a shell of its own, as another user.
@@ -53,14 +63,14 @@ pub(super) fn step_as(
     flags(&mut inner, step);
     inner.extend_from_slice(b"__S=");
     quote_bytes(&mut inner, &body(step));
-    inner.extend_from_slice(if step.plain { b"\n__p 1\n" } else { b"\n__m 1\n" });
+    inner.extend_from_slice(if step.plain { b"\n__p 1\n" } else { b"\n__m 1 ''\n" });
 
     let mut outer = b"printf %s ".to_vec();
     quote_bytes(&mut outer, &inner);
     outer.extend_from_slice(format!(" | {way} 3>&-\n").as_bytes());
     let mut text = b"__S=".to_vec();
     quote_bytes(&mut text, &outer);
-    text.extend_from_slice(format!("\n__a {id}\n").as_bytes());
+    text.extend_from_slice(format!("\n__a {id} {}\n", guard(step)).as_bytes());
     Ok(text)
 }
 
@@ -95,6 +105,9 @@ fn library(into: &mut Vec<u8>, texts: &[&'static str]) {
 
 fn flags(into: &mut Vec<u8>, step: &Step) {
     let flag = |on: bool| if on { "1" } else { "" };
+    if step.reset {
+        into.extend_from_slice(b"__stop= __noted=;");
+    }
     into.extend_from_slice(format!("CHECK={};DIFF={};", flag(step.check), flag(step.diff)).as_bytes());
 }
 

@@ -17,6 +17,7 @@ use tokio::{
 use super::{
     Answer, Become, BecomeMethod, Error, Reply, Step, Target, Via, error, script,
     ssh::{self, Private},
+    step::HELD,
     wire::{self, Parser, Record},
 };
 
@@ -107,7 +108,7 @@ impl Pending {
     async fn records(self) -> Result<(Vec<Record>, i32), Error> {
         let raw = self.inner.await.map_err(|_| Error::Closed("the shell was closed".into()))??;
         let rc = rc_of(&raw.last);
-        let Some(token) = self.inner_token else { return Ok((raw.records, rc)) };
+        let Some(token) = self.inner_token.filter(|_| rc != HELD) else { return Ok((raw.records, rc)) };
         let all = raw.records.iter().find(|r| r.kind == b'I').map(|r| r.body.clone()).unwrap_or_default();
         let mut parser = Parser::new(&token);
         let mut records = parser.push(&all);
@@ -131,7 +132,10 @@ impl Pending {
 }
 
 fn rc_of(end: &Record) -> i32 {
-    end.head.rsplit(' ').next().and_then(|rc| rc.parse().ok()).unwrap_or(255)
+    match end.head.rsplit(' ').next() {
+        Some("-") => HELD,
+        rc => rc.and_then(|rc| rc.parse().ok()).unwrap_or(255),
+    }
 }
 
 impl Shell {

@@ -25,8 +25,26 @@ pub struct Step {
     pub become_user: Option<Become>,
     /// After this the connection is given up.
     pub deadline: Option<Duration>,
+    /// What its failure means for guarded steps sent after it.
+    pub guard: Guard,
+    /// Forgets an earlier failure, so that guarded steps run again.
+    pub reset: bool,
     /// The text's own stdout and stderr are the answer, not records.
     pub plain: bool,
+}
+
+/// What a step's failure means for the guarded steps after it, which may be on their way already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Guard {
+    /// It runs in any case and stops nothing.
+    #[default]
+    None,
+    /// Guarded steps after it do not run.
+    Stop,
+    /// The failure counts at the next [`Guard::Last`].
+    Note,
+    /// As `Stop`, for itself and those noted.
+    Last,
 }
 
 /// Another user, and the way there.
@@ -68,6 +86,8 @@ pub struct Answer {
 pub struct Reply {
     /// Exit status of the script.
     pub rc: i32,
+    /// An earlier step failed, so this one did not run.
+    pub held: bool,
     /// `changed` was called.
     pub changed: bool,
     /// `fail` was called, or the script broke off.
@@ -84,10 +104,13 @@ pub struct Reply {
     pub noise: String,
 }
 
+/// Stands for the exit status of a step that did not run.
+pub(super) const HELD: i32 = i32::MIN;
+
 impl Reply {
     /// Puts the records of one step together.
     pub(super) fn of(records: &[Record], rc: i32) -> Self {
-        let mut reply = Self { rc, ..Self::default() };
+        let mut reply = Self { rc, held: rc == HELD, ..Self::default() };
         for record in records {
             let text = text_of(record);
             match record.kind {

@@ -132,3 +132,25 @@ async fn values_that_would_be_options_are_refused() {
     let target = Target { via: Via::Ssh(ssh), ..Target::local("h") };
     assert!(matches!(Shell::open(&target).await, Err(Error::BadValue(_))));
 }
+
+#[tokio::test]
+async fn guarded_steps_after_a_failure_do_not_run_until_it_is_forgotten() {
+    let shell = open().await;
+    let step = |text: &str, guard, reset| Step { text: text.into(), guard, reset, ..Step::default() };
+    let mut replies = Vec::new();
+    for step in [
+        step("fail a", Guard::Note, false),
+        step("changed", Guard::Last, false),
+        step("changed", Guard::Stop, false),
+        step("changed", Guard::None, false),
+        step("changed", Guard::Stop, true),
+    ] {
+        replies.push(shell.send(step).await.unwrap());
+    }
+    let mut seen = Vec::new();
+    for reply in replies {
+        let reply = reply.reply().await.unwrap();
+        seen.push((reply.held, reply.changed));
+    }
+    assert_eq!(seen, [(false, false), (false, true), (true, false), (false, true), (false, true)]);
+}

@@ -213,6 +213,11 @@ fn wrong(message: &str) -> Jinja {
     minijinja::Error::new(ErrorKind::InvalidOperation, message.to_owned()).into()
 }
 
+/// A view as a value that templates can look into.
+pub(super) fn object(view: &Arc<View>) -> Jinja {
+    context(view)
+}
+
 /// Whether rendering would change anything in `value`.
 pub fn is_template(value: &Value) -> bool {
     match value {

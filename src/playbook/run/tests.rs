@@ -1,0 +1,172 @@
+//! Whole playbooks on shells of this machine.
+
+use std::sync::Mutex;
+
+use super::*;
+use crate::playbook::{event::Status, load_text};
+
+async fn run_text(text: &str, options: Options) -> (Summary, Vec<Event>) {
+    let playbook = load_text(text, "p.yml", std::path::Path::new("/nonexistent")).expect("the playbook loads");
+    let mut inventory = Inventory::load(&["a,b,".to_owned()]).expect("two hosts");
+    let _ = &mut inventory;
+    let options = Options { connection: Some("local".into()), ..options };
+    let events = Mutex::new(Vec::new());
+    let connections = Connections::default();
+    let sink = |event| events.lock().unwrap().push(event);
+    let summary = run(&playbook, &inventory, &options, &connections, &sink, CancellationToken::new()).await;
+    (summary, events.into_inner().unwrap())
+}
+
+fn told(events: &[Event], host: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    for event in events {
+        match event {
+            Event::Result { host: h, task, status, message, .. } if h == host => {
+                found.push(format!("{task}: {status:?} {message}").trim_end().to_owned());
+            }
+            _ => {}
+        }
+    }
+    found
+}
+
+#[tokio::test]
+async fn a_play_runs_in_order_with_conditions_loops_and_registered_results() {
+    let text = r"
+- hosts: all
+  gather_facts: false
+  vars: {words: [x, y]}
+  tasks:
+    - {name: one, command: echo hello, register: r, changed_when: false}
+    - {name: two, debug: {msg: '{{ r.stdout }} {{ inventory_hostname }}'}}
+    - {name: three, command: 'echo {{ item }}', loop: '{{ words }}', register: l}
+    - {name: four, assert: {that: [l.results | length == 2, l.results[1].stdout == 'y', l is changed], quiet: true}}
+    - {name: five, command: 'false', when: r.rc != 0}
+    - {name: six, set_fact: {n: '{{ l.results | map(attribute=''stdout'') | list }}'}}
+    - {name: seven, debug: {msg: '{{ n }}'}}
+    - {name: eight, command: 'exit 3', ignore_errors: true}
+    - {name: nine, shell: exit 3, failed_when: false, register: z}
+    - {name: ten, debug: {msg: '{{ z.rc }}'}}
+";
+    let (summary, events) = run_text(text, Options::default()).await;
+    assert_eq!(
+        told(&events, "a").iter().filter(|line| !line.starts_with("eight")).map(String::as_str).collect::<Vec<_>>(),
+        [
+            "one: Ok",
+            "two: Ok hello a",
+            "three: Changed All items completed",
+            "four: Ok",
+            "five: Skipped",
+            "six: Ok",
+            "seven: Ok [\"x\",\"y\"]",
+            "nine: Changed non-zero return code",
+            "ten: Ok 3",
+        ]
+    );
+    assert!(summary.succeeded(), "{summary:?}");
+    assert_eq!((summary.hosts["b"].ok, summary.hosts["b"].skipped, summary.hosts["b"].ignored), (9, 1, 1));
+}
+
+#[tokio::test]
+async fn a_failure_ends_the_host_before_any_later_step_touches_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("touched");
+    let text = format!(
+        "- hosts: a\n  gather_facts: false\n  tasks:\n    - command: 'true'\n    - command: 'false'\n    - command: touch {0}\n    - command: touch {0}\n- hosts: all\n  gather_facts: false\n  tasks:\n    - ping:\n",
+        file.display()
+    );
+    let (summary, events) = run_text(&text, Options::default()).await;
+    assert!(!file.exists());
+    assert_eq!(told(&events, "a").len(), 2);
+    assert_eq!(told(&events, "b"), ["ping: Ok"]);
+    assert_eq!((summary.hosts["a"].failed, summary.exit_code()), (1, 2));
+}
+
+#[tokio::test]
+async fn a_loop_goes_on_after_a_failed_round_and_fails_as_a_whole() {
+    let text = "- hosts: a\n  gather_facts: false\n  tasks:\n    - command: test {{ item }} = 2\n      loop: [1, 2, 3]\n      when: item != 3\n    - ping:\n";
+    let (_, events) = run_text(text, Options::default()).await;
+    let items: Vec<Status> =
+        events.iter().filter_map(|e| if let Event::Item { status, .. } = e { Some(*status) } else { None }).collect();
+    assert_eq!(items, [Status::Failed, Status::Changed, Status::Skipped]);
+    assert_eq!(told(&events, "a"), ["command: Failed One or more items failed"]);
+}
+
+#[tokio::test]
+async fn handlers_run_once_when_notified_and_blocks_rescue() {
+    let text = r"
+- hosts: a
+  gather_facts: false
+  handlers:
+    - {name: h1, debug: {msg: h1}}
+    - {name: h2, debug: {msg: h2}, listen: topic}
+    - {name: h3, debug: {msg: h3}}
+  tasks:
+    - {name: change, command: 'true', notify: [topic, h1]}
+    - {name: again, command: 'true', notify: h1}
+    - {name: same, command: 'true', changed_when: false, notify: h3}
+    - block:
+        - {name: bad, command: 'false'}
+        - {name: never, ping: }
+      rescue:
+        - {name: saved, debug: {msg: '{{ ansible_failed_task.name }} {{ ansible_failed_result.rc }}'}}
+      always:
+        - {name: last, command: 'true', changed_when: false}
+";
+    let (summary, events) = run_text(text, Options::default()).await;
+    assert_eq!(
+        told(&events, "a"),
+        [
+            "change: Changed",
+            "again: Changed",
+            "same: Ok",
+            "bad: Failed non-zero return code",
+            "saved: Ok bad 1",
+            "last: Ok",
+            "h1: Ok h1",
+            "h2: Ok h2"
+        ]
+    );
+    assert!(summary.succeeded());
+    assert_eq!(summary.hosts["a"].rescued, 1);
+}
+
+#[tokio::test]
+async fn no_log_hides_the_result_and_tags_choose() {
+    let text = "- hosts: a\n  gather_facts: false\n  tasks:\n    - {command: echo hunter2, no_log: true, tags: x, register: r}\n    - {debug: {msg: skipped}, tags: y}\n    - {debug: {msg: '{{ r.stdout | length }}'}, tags: always}\n";
+    let (_, events) = run_text(text, Options { tags: vec!["x".into()], ..Options::default() }).await;
+    assert_eq!(told(&events, "a"), ["command: Changed", "debug: Ok 7"]);
+    assert!(!serde_json::to_string(&events).unwrap().contains("hunter2"));
+}
+
+#[tokio::test]
+async fn check_mode_runs_no_command() {
+    let dir = tempfile::tempdir().unwrap();
+    let text = format!("- hosts: a\n  gather_facts: false\n  tasks:\n    - shell: touch {}/x\n", dir.path().display());
+    let (summary, _) = run_text(&text, Options { check: true, ..Options::default() }).await;
+    assert_eq!((summary.hosts["a"].skipped, dir.path().join("x").exists()), (1, false));
+}
+
+#[tokio::test]
+async fn until_tries_again_and_a_hung_step_is_cut() {
+    let dir = tempfile::tempdir().unwrap();
+    let text = format!(
+        "- hosts: a\n  gather_facts: false\n  tasks:\n    - shell: echo x >>{0}/n; wc -l <{0}/n\n      register: r\n      until: r.stdout | trim | int == 3\n      retries: 5\n      delay: 0\n    - debug: {{msg: '{{{{ r.attempts }}}}'}}\n    - command: sleep 60\n      timeout: 1\n",
+        dir.path().display()
+    );
+    let (summary, events) = run_text(&text, Options::default()).await;
+    assert_eq!(told(&events, "a")[..2], ["shell: Changed".to_owned(), "debug: Ok 3".to_owned()]);
+    assert_eq!((summary.hosts["a"].unreachable, summary.exit_code()), (1, 4));
+}
+
+#[test]
+fn serial_sizes_repeat_the_last() {
+    let hosts: Vec<String> = (0..7).map(|n| n.to_string()).collect();
+    let sizes = |serial: Value| {
+        let serial: Vec<Value> = serial.as_array().unwrap().clone();
+        batches(&hosts, &serial).iter().map(Vec::len).collect::<Vec<_>>()
+    };
+    assert_eq!(sizes(json!([1, 2])), [1, 2, 2, 2]);
+    assert_eq!(sizes(json!(["30%"])), [2, 2, 2, 1]);
+    assert_eq!(sizes(json!([])), [7]);
+}
