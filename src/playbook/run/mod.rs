@@ -5,6 +5,8 @@ mod host;
 mod prepare;
 mod special;
 
+pub(in crate::playbook) use host::tags_allow;
+
 use std::{
     collections::{HashMap, HashSet},
     path::PathBuf,
@@ -253,7 +255,7 @@ impl Run<'_> {
         (self.sink)(Event::Play { play: number, name: play.name.clone(), hosts: hosts.clone() });
         let hosts: Vec<String> = hosts.into_iter().filter(|name| !self.is_lost(name)).collect();
         if hosts.is_empty() {
-            return Ok(!self.all_lost());
+            return Ok(true);
         }
         for (index, batch) in batches(&hosts, &play.serial).into_iter().enumerate() {
             let batch = Batch {
@@ -273,7 +275,9 @@ impl Run<'_> {
                     }
                 })
                 .await;
-            if self.all_lost() || (play.any_errors_fatal && batch.hosts.iter().any(|name| self.is_lost(name))) {
+            // As Ansible: when a whole batch is lost, the playbook is over.
+            let lost = batch.hosts.iter().filter(|name| self.is_lost(name)).count();
+            if lost == batch.hosts.len() || (play.any_errors_fatal && lost > 0) {
                 return Ok(false);
             }
         }
@@ -310,11 +314,6 @@ impl Run<'_> {
 
     fn is_lost(&self, host: &str) -> bool {
         lock(&self.summary).get(host).is_some_and(|summary| summary.failed > 0 || summary.unreachable > 0)
-    }
-
-    fn all_lost(&self) -> bool {
-        let summary = lock(&self.summary);
-        !summary.is_empty() && summary.values().all(|host| host.failed > 0 || host.unreachable > 0)
     }
 
     /// What a host knows that every task sees: weakest last. `top` goes over all but `-e`.

@@ -1,0 +1,116 @@
+//! What a playbook will do, without touching a host: checks and lists.
+
+use serde_json::Value;
+
+use super::{
+    ast::{Action, Play, Playbook, Task},
+    template,
+    yaml::Fault,
+};
+
+/// One task as lists show it.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Listed {
+    /// The task's name, as it is written.
+    pub task: String,
+    /// Its module.
+    pub module: String,
+    /// Its tags, inherited ones among them.
+    pub tags: Vec<String>,
+    /// File, line and column.
+    pub at: String,
+}
+
+/// The tasks of a play that these tags choose, in order.
+pub fn list(play: &Play, tags: &[String], skip_tags: &[String]) -> Vec<Listed> {
+    play.tasks()
+        .into_iter()
+        .filter(|task| super::run::tags_allow(&task.common.tags, tags, skip_tags))
+        .map(|task| Listed {
+            task: task.title(),
+            module: task.module_name().to_owned(),
+            tags: task.common.tags.clone(),
+            at: task.at.to_string(),
+        })
+        .collect()
+}
+
+/// Faults in templates and conditions that can be seen before a run.
+pub fn check(playbook: &Playbook) -> Vec<Fault> {
+    let mut faults = Vec::new();
+    for play in &playbook.plays {
+        for task in play.tasks().into_iter().chain(&play.handlers) {
+            for (what, problem) in problems(task) {
+                faults.push(Fault { at: task.at.clone(), message: format!("{what}: {problem}") });
+            }
+        }
+        let mut bad = Vec::new();
+        for (name, value) in play.vars.iter() {
+            templates(value, &format!("variable `{name}`"), &mut bad);
+        }
+        faults.extend(bad.into_iter().map(|(what, problem)| Fault {
+            at: play.at.clone(),
+            message: format!("{what}: {problem}"),
+        }));
+    }
+    faults
+}
+
+fn problems(task: &Task) -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    let groups = [
+        ("when", Some(&task.common.when)),
+        ("changed_when", task.changed_when.as_ref()),
+        ("failed_when", task.failed_when.as_ref()),
+        ("until", task.until.as_ref().map(|until| &until.conditions)),
+    ];
+    for (what, conditions) in groups {
+        for condition in conditions.into_iter().flatten() {
+            if let Value::String(text) = condition
+                && let Err(problem) = template::expression_syntax(text)
+            {
+                found.push((format!("`{what}`"), problem));
+            }
+        }
+    }
+    if let Action::Module(_, args) = &task.action {
+        templates(args, "an argument", &mut found);
+    }
+    if let Some(repeat) = &task.repeat {
+        templates(&repeat.over, "the loop", &mut found);
+    }
+    if let Some(name) = &task.name {
+        templates(&Value::String(name.clone()), "the name", &mut found);
+    }
+    found
+}
+
+fn templates(value: &Value, what: &str, found: &mut Vec<(String, String)>) {
+    match value {
+        Value::String(text) => {
+            if let Err(problem) = template::syntax(text) {
+                found.push((what.to_owned(), problem));
+            }
+        }
+        Value::Array(items) => items.iter().for_each(|item| templates(item, what, found)),
+        Value::Object(map) => {
+            for (key, inner) in map {
+                templates(inner, &format!("`{key}`"), found);
+            }
+        }
+        _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn broken_templates_are_found_before_a_run() {
+        let text = "- hosts: all\n  tasks:\n    - debug: {msg: '{{ a b }}'}\n    - ping:\n      when: a ==\n    - debug: {msg: '{{ fine }}'}\n";
+        let playbook = crate::playbook::load_text(text, "p.yml", std::path::Path::new("/")).unwrap();
+        let seen: Vec<String> = check(&playbook).iter().map(|f| f.to_string().chars().take(20).collect()).collect();
+        assert_eq!(seen, ["p.yml:3:7: `msg`: sy", "p.yml:4:7: `when`: s"]);
+    }
+}
