@@ -15,6 +15,7 @@ mod help;
 mod local;
 mod machines;
 mod output;
+mod playbook;
 mod profile;
 mod register;
 mod reservations;
@@ -70,6 +71,7 @@ enum Command {
     #[command(subcommand, visible_alias = "user")]
     Users(users::Command),
     Audit(audit::Args),
+    Playbook(playbook::PlaybookCommand),
     /// The server's settings: example, check
     #[command(subcommand)]
     Config(local::ConfigCommand),
@@ -125,6 +127,7 @@ async fn run(cli: Cli) -> Result<()> {
         Command::Events(args) => events::run(args, &options).await,
         Command::Users(command) => users::run(command, &options).await,
         Command::Audit(args) => audit::run(args, &options).await,
+        Command::Playbook(command) => command.run(options.output).await,
         Command::Config(command) => local::config(&command, &options),
         Command::Serve(args) => local::serve(args).await,
         Command::Migrate(args) => local::migrate(args).await,

@@ -3,15 +3,15 @@
 use std::{
     io::{IsTerminal as _, Write as _},
     path::PathBuf,
-    process::ExitCode,
     time::Duration,
 };
 
 use anyhow::{Context as _, Result, bail};
-use clap::{ArgAction, Args, Subcommand, ValueEnum};
+use clap::{ArgAction, Args, Subcommand};
 use serde_json::{Map, Value};
 use tokio_util::sync::CancellationToken;
 
+use super::{fault::Fault, output::Format};
 use crate::playbook::{
     self, Connections, Event, Inventory, Options, Playbook,
     report::{Colour, Report},
@@ -58,14 +58,6 @@ struct ListArgs {
     files: Files,
     #[command(flatten)]
     chosen: Chosen,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Output {
-    /// As people read it
-    Text,
-    /// One event a line
-    Json,
 }
 
 #[derive(Debug, Args)]
@@ -123,20 +115,19 @@ struct RunArgs {
     /// Show what modules answer; again for more
     #[arg(short, action = ArgAction::Count)]
     verbose: u8,
-    /// How to tell what happens
-    #[arg(long, value_enum, default_value = "text")]
-    output: Output,
 }
 
 impl PlaybookCommand {
     /// Does what the command line says. The exit code is 0 when all is well, 1 for a playbook or inventory that cannot
     /// be used, 2 for failures on hosts, 4 for hosts that cannot be reached.
-    pub async fn run(self) -> Result<ExitCode> {
-        match self.what {
-            What::Run(args) => run(*args).await,
-            What::Check(files) => check(&files),
-            What::ListTasks(args) => list(&args),
-        }
+    /// With `Format::Json` each event is one line.
+    pub async fn run(self, format: Format) -> Result<()> {
+        let code = match self.what {
+            What::Run(args) => run(*args, format).await?,
+            What::Check(files) => check(&files)?,
+            What::ListTasks(args) => list(&args)?,
+        };
+        if code == 0 { Ok(()) } else { Err(Fault::Said(code).into()) }
     }
 }
 
@@ -155,7 +146,7 @@ fn load(files: &Files) -> Result<Vec<Playbook>> {
     Ok(found)
 }
 
-fn check(files: &Files) -> Result<ExitCode> {
+fn check(files: &Files) -> Result<u8> {
     let playbooks = load(files)?;
     let faults: Vec<_> = playbooks.iter().flat_map(playbook::check).collect();
     for fault in &faults {
@@ -164,12 +155,12 @@ fn check(files: &Files) -> Result<ExitCode> {
     if faults.is_empty() {
         let tasks: usize = playbooks.iter().flat_map(|p| &p.plays).map(|play| play.tasks().len()).sum();
         eprintln!("no faults found in {tasks} tasks");
-        return Ok(ExitCode::SUCCESS);
+        return Ok(0);
     }
-    Ok(ExitCode::from(1))
+    Ok(1)
 }
 
-fn list(args: &ListArgs) -> Result<ExitCode> {
+fn list(args: &ListArgs) -> Result<u8> {
     let mut out = std::io::stdout().lock();
     for playbook in load(&args.files)? {
         writeln!(out, "playbook: {}", playbook.path.display())?;
@@ -181,10 +172,10 @@ fn list(args: &ListArgs) -> Result<ExitCode> {
             }
         }
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(0)
 }
 
-async fn run(args: RunArgs) -> Result<ExitCode> {
+async fn run(args: RunArgs, format: Format) -> Result<u8> {
     let playbooks = load(&args.files)?;
     let mut inventory = Inventory::load(&args.inventory).context("the inventory cannot be used")?;
     if let Some(playbook) = playbooks.first() {
@@ -221,11 +212,10 @@ async fn run(args: RunArgs) -> Result<ExitCode> {
     let terminal = std::io::stdout().is_terminal();
     let colour = terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
     let report = Report::new(if colour { Colour::On } else { Colour::Off }, args.verbose, 79);
-    let output = args.output;
     let sink = move |event: Event| {
-        let text = match output {
-            Output::Text => report.take(&event),
-            Output::Json => serde_json::to_string(&event).map(|line| line + "\n").unwrap_or_default(),
+        let text = match format {
+            Format::Table => report.take(&event),
+            Format::Json | Format::Yaml => serde_json::to_string(&event).map(|line| line + "\n").unwrap_or_default(),
         };
         // A reader that has gone away does not stop the hosts half-way.
         let mut out = std::io::stdout().lock();
@@ -243,7 +233,7 @@ async fn run(args: RunArgs) -> Result<ExitCode> {
             break;
         }
     }
-    Ok(ExitCode::from(code))
+    Ok(code)
 }
 
 /// `-e` as Ansible reads it: `@file`, a mapping, or `name=value` words.

@@ -20,6 +20,19 @@ pub enum Status {
     Unreachable,
 }
 
+impl Status {
+    /// The word for it: `ok`, `changed`, `failed`, `skipped`, `unreachable`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Changed => "changed",
+            Self::Failed => "failed",
+            Self::Skipped => "skipped",
+            Self::Unreachable => "unreachable",
+        }
+    }
+}
+
 /// Before and after.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Diff {
@@ -81,7 +94,7 @@ pub enum Event {
         result: Map<String, Value>,
     },
     /// A task ended on a host.
-    Result {
+    HostResult {
         /// The host.
         host: String,
         /// The play's number.

@@ -257,6 +257,16 @@ impl Inventory {
         Ok(())
     }
 
+    /// How many hosts there are.
+    pub fn len(&self) -> usize {
+        self.hosts.len()
+    }
+
+    /// Whether there is no host.
+    pub fn is_empty(&self) -> bool {
+        self.hosts.is_empty()
+    }
+
     /// All names, in order.
     pub fn names(&self) -> Vec<String> {
         self.hosts.keys().cloned().collect()

@@ -48,10 +48,9 @@ pub fn check(playbook: &Playbook) -> Vec<Fault> {
         for (name, value) in play.vars.iter() {
             templates(value, &format!("variable `{name}`"), &mut bad);
         }
-        faults.extend(bad.into_iter().map(|(what, problem)| Fault {
-            at: play.at.clone(),
-            message: format!("{what}: {problem}"),
-        }));
+        faults.extend(
+            bad.into_iter().map(|(what, problem)| Fault { at: play.at.clone(), message: format!("{what}: {problem}") }),
+        );
     }
     faults
 }

@@ -81,7 +81,7 @@ impl Report {
                 let _ = writeln!(line, "{}", self.paint(*status, &format!("{kind}: [{host}]{rest}")));
                 state.add(*id, &line);
             }
-            Event::Result { host, id, task, status, ignored, looped, message, diff, result, .. } => {
+            Event::HostResult { host, id, task, status, ignored, looped, message, diff, result, .. } => {
                 let line = self.result(host, task, *status, *ignored, *looped, message, diff, result);
                 if *id == 0 {
                     text.push_str(&line);
@@ -192,7 +192,10 @@ impl Report {
                 continue;
             }
             let made = TextDiff::from_lines(&diff.before, &diff.after);
-            let made = made.unified_diff().header(&format!("before: {}", diff.name), &format!("after: {}", diff.name)).to_string();
+            let made = made
+                .unified_diff()
+                .header(&format!("before: {}", diff.name), &format!("after: {}", diff.name))
+                .to_string();
             for line in made.lines() {
                 let line = match line.chars().next() {
                     Some('+') => self.code("32", line),
@@ -277,8 +280,11 @@ fn word_of(status: Status) -> &'static str {
 /// What of a result is shown: everything with `-v`, else what `debug` and `assert` say.
 fn said(result: &serde_json::Map<String, serde_json::Value>, verbosity: u8) -> Option<String> {
     let quiet = ["changed", "failed", "ansible_loop_var"];
-    let shown: serde_json::Map<String, serde_json::Value> =
-        result.iter().filter(|(name, _)| !quiet.contains(&name.as_str())).map(|(n, v)| (n.clone(), v.clone())).collect();
+    let shown: serde_json::Map<String, serde_json::Value> = result
+        .iter()
+        .filter(|(name, _)| !quiet.contains(&name.as_str()))
+        .map(|(n, v)| (n.clone(), v.clone()))
+        .collect();
     if verbosity > 0 {
         return (!shown.is_empty()).then(|| json_text(&serde_json::Value::Object(result.clone()), 4, false, false));
     }
@@ -295,7 +301,7 @@ mod tests {
     use serde_json::Map;
 
     fn result(host: &str, id: usize, status: Status) -> Event {
-        Event::Result {
+        Event::HostResult {
             host: host.into(),
             play: 0,
             id,
@@ -330,8 +336,12 @@ mod tests {
         ] {
             text.push_str(&report.take(&event));
         }
-        let lines: Vec<&str> = text.lines().filter(|line| !line.is_empty()).map(|l| l.trim_end_matches(['*', ' '])).collect();
-        assert_eq!(lines, ["PLAY [p]", "TASK [t1]", "ok: [a]", "changed: [b]", "TASK [t2]", "changed: [a]", "skipping: [b]"]);
+        let lines: Vec<&str> =
+            text.lines().filter(|line| !line.is_empty()).map(|l| l.trim_end_matches(['*', ' '])).collect();
+        assert_eq!(
+            lines,
+            ["PLAY [p]", "TASK [t1]", "ok: [a]", "changed: [b]", "TASK [t2]", "changed: [a]", "skipping: [b]"]
+        );
     }
 
     #[test]

@@ -481,7 +481,7 @@ impl<'a> HostRun<'a> {
             self.failure = Some((title.clone(), result.clone()));
         }
         let (message, diff, shown) = masked(manner, message, result);
-        (self.run.sink)(Event::Result {
+        (self.run.sink)(Event::HostResult {
             host: self.name.to_owned(),
             play: self.batch.number,
             id: task.id,

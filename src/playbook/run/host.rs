@@ -569,13 +569,13 @@ impl<'a> HostRun<'a> {
     pub(super) fn lose(&mut self, task: &str, error: &remote::Error) {
         self.queue.clear();
         self.shell = None;
-        self.run.connections.take(self.name);
+        self.run.connections.forget(self.name);
         let message = error.to_string();
         self.note(|summary| {
             summary.unreachable = 1;
             summary.error.get_or_insert_with(|| message.clone());
         });
-        (self.run.sink)(Event::Result {
+        (self.run.sink)(Event::HostResult {
             host: self.name.to_owned(),
             play: self.batch.number,
             id: 0,
@@ -594,7 +594,7 @@ impl<'a> HostRun<'a> {
             summary.failed += 1;
             summary.error.get_or_insert_with(|| message.to_owned());
         });
-        (self.run.sink)(Event::Result {
+        (self.run.sink)(Event::HostResult {
             host: self.name.to_owned(),
             play: self.batch.number,
             id: 0,

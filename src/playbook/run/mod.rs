@@ -107,9 +107,13 @@ impl Connections {
         lock(&self.shells).insert(name.to_owned(), Arc::new(shell));
     }
 
-    /// Takes a shell back.
-    pub fn take(&self, name: &str) -> Option<Arc<Shell>> {
-        lock(&self.shells).remove(name)
+    /// Takes a shell back, after the run.
+    pub fn take(&self, name: &str) -> Option<Shell> {
+        Arc::into_inner(lock(&self.shells).remove(name)?)
+    }
+
+    fn forget(&self, name: &str) {
+        lock(&self.shells).remove(name);
     }
 
     /// The shell of a host, if there is an open one.
@@ -129,8 +133,8 @@ impl Connections {
 
     async fn close_opened(&self) {
         let names: Vec<String> = lock(&self.opened).drain().collect();
-        let shells: Vec<Arc<Shell>> = names.iter().filter_map(|name| self.take(name)).collect();
-        let closing = shells.into_iter().filter_map(Arc::into_inner).map(Shell::close);
+        let shells: Vec<Shell> = names.iter().filter_map(|name| self.take(name)).collect();
+        let closing = shells.into_iter().map(Shell::close);
         futures_util::future::join_all(closing).await;
     }
 }

@@ -20,7 +20,7 @@ fn told(events: &[Event], host: &str) -> Vec<String> {
     let mut found = Vec::new();
     for event in events {
         match event {
-            Event::Result { host: h, task, status, message, .. } if h == host => {
+            Event::HostResult { host: h, task, status, message, .. } if h == host => {
                 found.push(format!("{task}: {status:?} {message}").trim_end().to_owned());
             }
             _ => {}
