@@ -70,7 +70,7 @@ mod tests {
         );
         assert_eq!(
             hash("Hello world!", "sha256", Some("saltstring"), None).unwrap(),
-            "$5$saltstring$5B8vYYiY.CVt1RlTTf8KbXBH3hsxY/GNooZaBBGWEc8"
+            "$5$saltstring$5B8vYYiY.CVt1RlTTf8KbXBH3hsxY/GNooZaBBGWEc5"
         );
     }
 }
