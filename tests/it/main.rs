@@ -5,6 +5,7 @@
 mod accounts;
 mod database;
 mod harness;
+mod harness_holds;
 mod http;
 mod reservations;
 mod sign_in;

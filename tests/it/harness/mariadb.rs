@@ -20,7 +20,7 @@ pub struct MariaDb {
     child: Child,
 }
 
-const MISSING: &str = "needs MariaDB: apt-get install --no-install-recommends mariadb-server";
+const MISSING: &str = "needs MariaDB: apt-get install --no-install-recommends mariadb-server-core, or ./just test";
 
 impl MariaDb {
     /// Makes the data folder and starts the server.
@@ -42,8 +42,11 @@ impl MariaDb {
     /// Kills it as hard as can be.
     pub fn kill(&mut self) {
         // Closing the pipe makes the watcher kill the server, as the end of this process would.
+        let keep = self.folder.path().join("keep");
+        std::fs::write(&keep, "").unwrap();
         drop(self.child.stdin.take());
         self.child.wait().unwrap();
+        std::fs::remove_file(keep).unwrap();
     }
 
     /// Starts it again on the same data and port.
@@ -77,11 +80,15 @@ impl MariaDb {
     }
 }
 
-/// A watcher kills the server when its standard input ends, which happens even when this process is killed.
+/// A watcher kills the server and removes its folder when its standard input ends, which happens even when this
+/// process is killed. Ctrl-C is not for the watcher: it has work left then.
 fn spawn(folder: &Path, port: u16) -> Child {
-    let script = "mariadbd \"$@\" & server=$!; read _; kill -9 $server; wait $server 2>/dev/null";
+    let script = "trap '' INT TERM HUP; folder=$1; shift; PATH=$PATH:/usr/sbin; mariadbd \"$@\" & server=$!; read _; \
+        kill -9 $server; wait $server 2>/dev/null; [ -e \"$folder/keep\" ] || rm -rf \"$folder\"";
     Command::new("sh")
-        .args(["-c", script, "sh", "--no-defaults", "--user=root", "--bind-address=127.0.0.1", "--skip-log-bin"])
+        .args(["-c", script, "sh"])
+        .arg(folder)
+        .args(["--no-defaults", "--user=root", "--bind-address=127.0.0.1", "--skip-log-bin"])
         .args(["--innodb-buffer-pool-size=64M", "--innodb-log-file-size=48M", "--max-connections=500"])
         .args(["--innodb-flush-log-at-trx-commit=2", "--skip-name-resolve", "--performance-schema=off"])
         .arg(format!("--datadir={}/data", folder.display()))

@@ -1,6 +1,8 @@
 //! The real server in this process, with a database of its own.
 
 pub mod client;
+pub mod guard;
+pub mod machines;
 pub mod mariadb;
 pub mod process;
 
@@ -134,7 +136,11 @@ impl TestBerth {
     pub async fn machines(&self, count: usize) {
         let yaml: String = std::iter::once("machines:\n".to_owned())
             .chain((1..=count).map(|n| {
-                format!("  - {{ name: m{n}, host: 192.0.2.{}, port: {}, user: root, password: x }}\n", n % 250 + 1, 1000 + n)
+                format!(
+                    "  - {{ name: m{n}, host: 192.0.2.{}, port: {}, user: root, password: x }}\n",
+                    n % 250 + 1,
+                    1000 + n
+                )
             }))
             .collect();
         self.admin().await.post_yaml("/api/machines/import", &yaml).await.expect(200);

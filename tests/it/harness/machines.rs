@@ -1,0 +1,116 @@
+//! Demo machines of a test's own: real sshds, on free ports, gone with the test.
+
+use std::path::PathBuf;
+
+use berth::{
+    playbook::modules::demo_machine::{Choice, Wanted, absent, list, present},
+    remote::Secret,
+};
+use tempfile::TempDir;
+use tokio_util::sync::CancellationToken;
+
+use super::{guard::Guard, mariadb::free_port};
+
+/// The password of their root.
+pub const PASSWORD: &str = "harbour-light";
+
+/// Some machines. Dropping them removes them.
+#[derive(Debug)]
+pub struct Machines {
+    /// Each with its port.
+    pub all: Vec<Machine>,
+    folder: PathBuf,
+    _state: TempDir,
+    _guard: Guard,
+}
+
+/// One of them.
+#[derive(Debug, Clone)]
+pub struct Machine {
+    pub name: String,
+    pub port: u16,
+    wanted: Wanted,
+}
+
+/// `n` machines that answer.
+pub async fn machines(n: usize) -> Machines {
+    let state = tempfile::tempdir().unwrap();
+    let folder = state.path().join("demo");
+    let end =
+        "for pid in \"$1\"/*/pid; do read -r pid rest <\"$pid\" && kill -9 \"$pid\"; done 2>/dev/null; rm -rf \"$1\"";
+    let guard = Guard::new(":", end, &[folder.to_str().unwrap()]);
+    let one = |i: usize| {
+        let folder = folder.clone();
+        async move {
+            let machine = Machine::new(format!("quay-{i}"), folder);
+            machine.start().await;
+            machine
+        }
+    };
+    let all = futures_util::future::join_all((1..=n).map(one)).await;
+    Machines { all, folder, _state: state, _guard: guard }
+}
+
+impl Machine {
+    fn new(name: String, folder: PathBuf) -> Self {
+        let wanted = Wanted {
+            name: name.clone(),
+            port: free_port(),
+            password: Some(Secret(PASSWORD.into())),
+            backend: Choice::Namespace,
+            image: String::new(),
+            docker_host: None,
+            folder,
+        };
+        Self { name, port: wanted.port, wanted }
+    }
+
+    /// Starts it unless it runs, with the disk it had.
+    pub async fn start(&self) {
+        present(&self.wanted, &CancellationToken::new()).await.unwrap_or_else(|e| panic!("{e}; or run `./just test`"));
+    }
+
+    /// Ends it and all that runs on it; its disk stays.
+    pub async fn stop(&self) {
+        berth::playbook::modules::demo_machine::stopped(&self.name, &self.wanted.folder).await.unwrap();
+    }
+
+    /// What its disk holds at a path, as seen from outside.
+    pub fn file(&self, path: &str) -> Option<String> {
+        let disk = self.wanted.folder.join(&self.name).join("disk");
+        let (top, rest) = path.trim_start_matches('/').split_once('/').unwrap_or((path, ""));
+        let inside = if top == "etc" || top == "usr" {
+            disk.join(top).join(rest)
+        } else {
+            disk.join("root").join(top).join(rest)
+        };
+        std::fs::read_to_string(inside).ok()
+    }
+}
+
+impl Machines {
+    /// The inventory that registers them.
+    pub fn inventory(&self) -> String {
+        let one = |m: &Machine| {
+            let Machine { name, port, .. } = m;
+            format!("  - {{name: {name}, host: 127.0.0.1, port: {port}, user: root, password: {PASSWORD}}}\n")
+        };
+        format!("machines:\n{}", self.all.iter().map(one).collect::<Vec<_>>().concat())
+    }
+}
+
+impl Drop for Machines {
+    fn drop(&mut self) {
+        let folder = self.folder.clone();
+        // The test's own runtime cannot wait here.
+        let end = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            runtime.block_on(async {
+                for name in list(&folder) {
+                    absent(&name, &folder).await.unwrap();
+                }
+            });
+        });
+        let _ = end.join();
+    }
+}
