@@ -147,6 +147,14 @@ pub fn user_fields(user: &UserView) -> Rows {
     rows
 }
 
+/// The link with a server in it: the one we asked, when the server does not know its own address.
+fn absolute(link: &str, base: &reqwest::Url) -> String {
+    if !link.starts_with('/') {
+        return link.to_owned();
+    }
+    format!("{}{link}", base.as_str().trim_end_matches("/api"))
+}
+
 /// Runs one of them.
 pub async fn run(command: Command, options: &ClientOptions) -> Result<()> {
     let client = options.client()?;
@@ -219,7 +227,7 @@ pub async fn run(command: Command, options: &ClientOptions) -> Result<()> {
             ));
             return out.show(&answer.value, || {
                 let mut rows = Rows::fields();
-                rows.row([answer.value["url"].as_str().unwrap_or_default()]);
+                rows.row([absolute(answer.value["url"].as_str().unwrap_or_default(), &client.identity().base)]);
                 Ok(rows)
             });
         }
@@ -228,4 +236,16 @@ pub async fn run(command: Command, options: &ClientOptions) -> Result<()> {
         say(&done);
     }
     out.show(&value, || Ok(user_fields(&parse(&value)?)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_link_can_be_handed_over_as_it_is_printed() {
+        let base = crate::cli::client::api_base("https://berth.example.org/lab").unwrap();
+        assert_eq!(absolute("/reset-password#t", &base), "https://berth.example.org/lab/reset-password#t");
+        assert_eq!(absolute("https://other.example/r#t", &base), "https://other.example/r#t");
+    }
 }
