@@ -7,6 +7,7 @@ mod cli;
 mod database;
 mod harness;
 mod harness_holds;
+mod history;
 mod http;
 mod reservations;
 mod sign_in;
