@@ -111,7 +111,9 @@ async fn play(
         connections.put(&machine.name, shell);
     }
     let inventory = playbook::Inventory::from_hosts(entries);
-    let options = playbook::Options { forks: inventory.len().max(1), ..playbook::Options::default() };
+    // Whoever logs in, accounts are root's business; for root this changes nothing.
+    let options =
+        playbook::Options { forks: inventory.len().max(1), become_it: true, ..playbook::Options::default() };
     let summary =
         playbook::run(book, &inventory, &options, &connections, &|event| recorder.hear(&event), lost).await;
     recorder.count(&summary);
