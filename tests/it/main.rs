@@ -9,6 +9,8 @@ mod harness;
 mod harness_holds;
 mod history;
 mod http;
+mod machines;
+mod machines_ssh;
 mod reservations;
 mod sign_in;
 mod tidy;

@@ -5,6 +5,7 @@ pub mod guard;
 pub mod machines;
 pub mod mariadb;
 pub mod process;
+pub mod sshd;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
