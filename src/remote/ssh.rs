@@ -126,7 +126,9 @@ pub(super) fn command(target: &Target, ssh: &Ssh, plain_kex: bool) -> Result<(Co
         let script = dir.path().join("askpass");
         write_private(&dir.path().join("secret"), secret.0.as_bytes(), 0o600)?;
         // Only the prompt of this very host gets the password: not a jump host's, not a key's.
-        let prompt = quote::quote(&format!("{}@{}", target.user, ssh.host));
+        // ssh asks in the name of the alias when there is one.
+        let named = if matches!(ssh.host_key, HostKey::System) { ssh.host.as_str() } else { ALIAS };
+        let prompt = quote::quote(&format!("{}@{named}", target.user));
         write_private(
             &script,
             format!("#!/bin/sh\ncase $1 in *{prompt}*assword*) exec cat \"${{0%/*}}/secret\" ;; esac\nexit 1\n")

@@ -122,8 +122,9 @@ pub(super) async fn check(ctx: &Ctx, actor: &Actor, request: Request) -> Result<
 /// A SHA-512 crypt hash (`$6$…`) with a random salt, as `shadow(5)` takes it. Slow on purpose, so off the reactor.
 async fn hash(password: String) -> Result<Secret, Error> {
     tokio::task::spawn_blocking(move || {
+        // 12 bytes are 16 characters of salt: crypt(3) cuts a longer one, and then no login with it succeeds.
         ShaCrypt::SHA512
-            .hash_password(password.as_bytes())
+            .hash_password_with_salt(password.as_bytes(), &rand::random::<[u8; 12]>())
             .map(|hash| Secret(hash.to_string()))
             .map_err(|error| invalid("reservation_password", format!("the password cannot be hashed: {error}")))
     })

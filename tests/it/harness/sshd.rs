@@ -32,7 +32,7 @@ impl Sshd {
         let home = sshd.home();
         fs::create_dir(&home).unwrap();
         fs::set_permissions(&home, fs::Permissions::from_mode(0o700)).unwrap();
-        let hash = ShaCrypt::SHA512.hash_password(PASSWORD.as_bytes()).unwrap();
+        let hash = ShaCrypt::SHA512.hash_password_with_salt(PASSWORD.as_bytes(), b"twelve bytes").unwrap();
         let shadow = sshd.folder.path().join("shadow");
         fs::write(&shadow, format!("root:{hash}:19000:0:99999:7:::\nsshd:!:19000::::::\n")).unwrap();
         fs::set_permissions(&shadow, fs::Permissions::from_mode(0o600)).unwrap();
