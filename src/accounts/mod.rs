@@ -28,7 +28,7 @@ pub use self::{
     store::{ssh_keys_of, username_of},
     tokens::{NewToken, add_token, remove_token},
 };
-pub use crate::audit::{Actor, Role, Via};
+pub use crate::audit::{Actor, Admin, Role, Via};
 use crate::{clock::Millis, db::Tx};
 
 /// Why something about accounts was refused.

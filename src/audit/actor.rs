@@ -23,6 +23,10 @@ pub struct Actor {
     pub via: Via,
 }
 
+/// An [`Actor`] that is an admin. As an extractor it turns others away before their body is read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Admin(pub Actor);
+
 /// How a person proved to be the account's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Via {

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::{Actor, store};
+use super::{Admin, store};
 use crate::{
     clock::rfc3339,
     ctx::Ctx,
@@ -55,11 +55,10 @@ pub struct AuditView {
     responses((status = 200, body = List<AuditView>), (status = 403, body = ProblemBody)))]
 async fn list_audit(
     State(ctx): State<Ctx>,
-    actor: Actor,
+    _: Admin,
     Query(filter): Query<Filter>,
     Query(page): Query<Page>,
 ) -> Result<Json<List<AuditView>>> {
-    actor.require_admin()?;
     let since = filter.since.as_deref().map(moment).transpose()?;
     let (limit, after) = (page.limit()?, page.after()?);
     let filter = store::Filter {

@@ -9,7 +9,7 @@ mod api;
 mod store;
 
 pub use self::{
-    actor::{Actor, Role, Via},
+    actor::{Actor, Admin, Role, Via},
     api::{AuditView, routes},
     store::prune,
 };

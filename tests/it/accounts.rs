@@ -5,11 +5,23 @@ use std::time::Duration;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::web::Web;
+use crate::{both, web::Web};
+
+both! {
+    an_access_token_is_shown_once_and_ends_when_told_or_when_old,
+    hostile_names_and_passwords_are_refused_or_just_text,
+    users_are_made_found_changed_and_deleted_by_admins_only,
+    somebody_always_remains_who_can_let_others_in,
+    a_reset_link_works_once_and_ends_what_was_open,
+    one_changes_ones_own_profile_and_password,
+    sessions_are_listed_and_ended_by_their_owner,
+    only_sound_ssh_keys_enter_a_profile,
+    a_request_with_the_same_key_is_done_once,
+    the_audit_tells_who_did_what_and_no_secret,
+}
 
 const KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIBERERERERERERERERERERERERERERERERERERERERER";
 
-#[tokio::test]
 async fn an_access_token_is_shown_once_and_ends_when_told_or_when_old() {
     let web = Web::spawn().await;
     let admin = web.admin().await;
@@ -43,7 +55,6 @@ async fn an_access_token_is_shown_once_and_ends_when_told_or_when_old() {
     }
 }
 
-#[tokio::test]
 async fn hostile_names_and_passwords_are_refused_or_just_text() {
     let web = Web::spawn().await;
     let admin = web.admin().await;
@@ -103,7 +114,6 @@ async fn hostile_names_and_passwords_are_refused_or_just_text() {
     }
 }
 
-#[tokio::test]
 async fn users_are_made_found_changed_and_deleted_by_admins_only() {
     let web = Web::spawn().await;
     let admin = web.admin().await;
@@ -155,7 +165,6 @@ async fn users_are_made_found_changed_and_deleted_by_admins_only() {
     assert_eq!(web.whoami(&alice).await, 401);
 }
 
-#[tokio::test]
 async fn somebody_always_remains_who_can_let_others_in() {
     let web = Web::spawn().await;
     let admin = web.admin().await;
@@ -174,7 +183,6 @@ async fn somebody_always_remains_who_can_let_others_in() {
     assert!(statuses.contains(&204) && !statuses.iter().all(|status| *status == 204), "{statuses:?}");
 }
 
-#[tokio::test]
 async fn a_reset_link_works_once_and_ends_what_was_open() {
     let web = Web::spawn().await;
     let admin = web.admin().await;
@@ -199,7 +207,6 @@ async fn a_reset_link_works_once_and_ends_what_was_open() {
     assert_eq!(reset(&link["token"]).await.slug(), "bad-link", "too old");
 }
 
-#[tokio::test]
 async fn one_changes_ones_own_profile_and_password() {
     let web = Web::spawn().await;
     let admin = web.admin().await;
@@ -224,7 +231,6 @@ async fn one_changes_ones_own_profile_and_password() {
     assert_eq!(web.login("alice", "another").await.status, 200);
 }
 
-#[tokio::test]
 async fn sessions_are_listed_and_ended_by_their_owner() {
     let web = Web::spawn().await;
     let admin = web.admin().await;
@@ -241,7 +247,6 @@ async fn sessions_are_listed_and_ended_by_their_owner() {
     assert_eq!(web.delete("/api/me/sessions/rubbish", &here).await.status, 404);
 }
 
-#[tokio::test]
 async fn only_sound_ssh_keys_enter_a_profile() {
     let web = Web::spawn().await;
     let admin = web.admin().await;
@@ -275,7 +280,6 @@ async fn only_sound_ssh_keys_enter_a_profile() {
     assert_eq!(web.delete(&path, &alice).await.status, 404);
 }
 
-#[tokio::test]
 async fn a_request_with_the_same_key_is_done_once() {
     let web = Web::spawn().await;
     let admin = web.admin().await;
@@ -317,7 +321,6 @@ async fn a_request_with_the_same_key_is_done_once() {
     assert_ne!(token(&first), token(&later), "a day later it is forgotten");
 }
 
-#[tokio::test]
 async fn the_audit_tells_who_did_what_and_no_secret() {
     let web = Web::spawn().await;
     let admin = web.admin().await;

@@ -4,7 +4,6 @@
 
 mod accounts;
 mod cli;
-mod database;
 mod harness;
 mod harness_holds;
 mod history;
@@ -12,6 +11,7 @@ mod http;
 mod machines;
 mod machines_ssh;
 mod reservations;
+mod roles;
 mod sign_in;
 mod tidy;
 mod web;

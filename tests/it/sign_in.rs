@@ -8,9 +8,21 @@ use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::web::Web;
+use crate::{both, web::Web};
 
-#[tokio::test]
+both! {
+    the_seeded_admin_signs_in_and_is_known,
+    a_wrong_password_and_an_unknown_user_look_alike,
+    only_our_own_living_tokens_count,
+    a_refresh_token_works_once_and_a_copy_ends_the_session,
+    two_tabs_that_refresh_at_once_both_go_on,
+    a_session_that_is_not_used_ends,
+    signing_out_works_at_once_by_cookie_and_by_token,
+    a_suspended_user_is_out_at_once,
+    registration_does_what_the_settings_say,
+    whoever_guesses_waits_and_the_owner_does_not,
+}
+
 async fn the_seeded_admin_signs_in_and_is_known() {
     let web = Web::spawn().await;
     let answer = web.login("admin", "change-me").await;
@@ -33,7 +45,6 @@ async fn the_seeded_admin_signs_in_and_is_known() {
     assert!(!berth::accounts::seed_admin(&web.ctx).await.unwrap(), "a second start makes no second admin");
 }
 
-#[tokio::test]
 async fn a_wrong_password_and_an_unknown_user_look_alike() {
     let web = Web::spawn().await;
     let mut seen = Vec::new();
@@ -62,7 +73,6 @@ async fn a_wrong_password_and_an_unknown_user_look_alike() {
     assert_eq!(seen.len(), 1, "{seen:?}");
 }
 
-#[tokio::test]
 async fn only_our_own_living_tokens_count() {
     let web = Web::spawn().await;
     let good = web.admin().await;
@@ -108,7 +118,6 @@ async fn only_our_own_living_tokens_count() {
     assert_eq!(web.whoami(&good).await, 401, "no leeway after its end");
 }
 
-#[tokio::test]
 async fn a_refresh_token_works_once_and_a_copy_ends_the_session() {
     let web = Web::spawn().await;
     let first = web.login("admin", "change-me").await.cookie().unwrap();
@@ -130,7 +139,6 @@ async fn a_refresh_token_works_once_and_a_copy_ends_the_session() {
     assert_eq!(entries["items"][0]["target"], "admin");
 }
 
-#[tokio::test]
 async fn two_tabs_that_refresh_at_once_both_go_on() {
     let web = Web::spawn().await;
     let first = web.login("admin", "change-me").await.cookie().unwrap();
@@ -141,7 +149,6 @@ async fn two_tabs_that_refresh_at_once_both_go_on() {
     assert_eq!(web.refresh(&cookies[0]).await.status, 200);
 }
 
-#[tokio::test]
 async fn a_session_that_is_not_used_ends() {
     let web = Web::spawn().await;
     let cookie = web.login("admin", "change-me").await.cookie().unwrap();
@@ -152,7 +159,6 @@ async fn a_session_that_is_not_used_ends() {
     }
 }
 
-#[tokio::test]
 async fn signing_out_works_at_once_by_cookie_and_by_token() {
     let web = Web::spawn().await;
     let answer = web.login("admin", "change-me").await;
@@ -169,7 +175,6 @@ async fn signing_out_works_at_once_by_cookie_and_by_token() {
     assert_eq!(web.post("/api/logout", "", json!({})).await.status, 204, "signing out twice is fine");
 }
 
-#[tokio::test]
 async fn a_suspended_user_is_out_at_once() {
     let web = Web::spawn().await;
     let admin = web.admin().await;
@@ -188,7 +193,6 @@ async fn a_suspended_user_is_out_at_once() {
     assert_eq!(web.login("alice", "sesame").await.status, 200);
 }
 
-#[tokio::test]
 async fn registration_does_what_the_settings_say() {
     let body = json!({"username": "alice", "password": "sesame"});
     let closed = Web::spawn().await;
@@ -210,7 +214,6 @@ async fn registration_does_what_the_settings_say() {
     assert_eq!(approval.login("alice", "sesame").await.status, 200);
 }
 
-#[tokio::test]
 async fn whoever_guesses_waits_and_the_owner_does_not() {
     let web = Web::with(|config| config.trusted_proxies = vec!["127.0.0.1/32".parse().unwrap()]).await;
     let from = async |address: &str, password: &str| {

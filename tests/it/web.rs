@@ -1,30 +1,45 @@
-//! A server with its own database, and a client for it. For the tests of sign-in and of what surrounds every route.
+//! The sign-in and what surrounds every route need answers with their headers, and both databases.
 
-use std::net::SocketAddr;
+use std::future::Future;
 
-use axum::Router;
-use berth::{
-    accounts, audit,
-    clock::Clock,
-    config::{Config, Env},
-    ctx::Ctx,
-    db::{Db, Settings},
-    http::{self, Rules},
-    seal::Sealer,
-};
+use berth::{config::Config, ctx::Ctx};
 use reqwest::{Client, Method, RequestBuilder, StatusCode};
 use serde_json::{Value, json};
-use utoipa_axum::router::OpenApiRouter;
 
-use crate::database;
+use crate::harness::{Database, TestBerth};
 
-/// A server that listens on a port of its own.
+/// Makes of each named function two tests, one on each database.
+#[macro_export]
+macro_rules! both {
+    ($($name:ident),+ $(,)?) => {$(
+        mod $name {
+            #[tokio::test]
+            async fn sqlite() {
+                $crate::web::on($crate::harness::Database::Sqlite, super::$name()).await;
+            }
+
+            #[tokio::test]
+            async fn mariadb() {
+                $crate::web::on($crate::harness::Database::MariaDb, super::$name()).await;
+            }
+        }
+    )+};
+}
+
+tokio::task_local! {
+    static DATABASE: Database;
+}
+
+/// Runs a test on this database.
+pub async fn on(database: Database, test: impl Future<Output = ()>) {
+    DATABASE.scope(database, test).await;
+}
+
+/// A server, and a client for it.
 pub struct Web {
     pub ctx: Ctx,
-    pub address: SocketAddr,
     pub client: Client,
-    _folder: tempfile::TempDir,
-    _database: database::Database,
+    berth: TestBerth,
 }
 
 /// A status, the headers and the body.
@@ -63,45 +78,14 @@ impl Web {
 
     /// With other settings.
     pub async fn with(change: impl FnOnce(&mut Config)) -> Self {
-        Self::around(change, |router, _| router).await
-    }
-
-    /// With other settings and further routes.
-    pub async fn around(change: impl FnOnce(&mut Config), extend: impl FnOnce(Router, &Ctx) -> Router) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let mut config = Config::load_from(&empty_file(folder.path()), &Env::new()).unwrap();
-        config.data_dir = folder.path().to_owned();
-        config.limits.requests_per_second = 0;
-        config.limits.logins_per_minute = 0;
-        change(&mut config);
-        config.ensure_secrets().unwrap();
-        let database = database::Database::fresh(folder.path()).await;
-        let clock = Clock::default();
-        let settings = Settings {
-            url: database.url.clone(),
-            retries: 0,
-            retry_every: std::time::Duration::from_secs(1),
-            max_connections: 8,
-        };
-        let db = Db::connect(&settings, clock.clone()).await.unwrap();
-        db.migrate().await.unwrap();
-        let sealer = Sealer::new(&config.secret_key_bytes().unwrap());
-        let ctx = Ctx::new(config, db, clock, sealer);
-        assert!(accounts::seed_admin(&ctx).await.unwrap());
-
-        let (routes, _) = OpenApiRouter::new().merge(accounts::api::routes()).merge(audit::routes()).split_for_parts();
-        let routes = extend(routes.with_state(ctx.clone()), &ctx);
-        let app = http::wrap(routes, &ctx, Rules::default()).into_make_service_with_connect_info::<SocketAddr>();
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        tokio::spawn(async move { axum::serve(listener, app).await });
+        let berth = TestBerth::spawn_with(DATABASE.get(), change).await;
         let _ = rustls::crypto::ring::default_provider().install_default();
-        Self { ctx, address, client: Client::new(), _folder: folder, _database: database }
+        Self { ctx: berth.ctx.clone(), client: Client::new(), berth }
     }
 
     /// A request, to be completed by the caller.
     pub fn request(&self, method: Method, path: &str, token: &str) -> RequestBuilder {
-        let request = self.client.request(method, format!("http://{}{path}", self.address));
+        let request = self.client.request(method, format!("{}{path}", self.berth.url));
         if token.is_empty() { request } else { request.bearer_auth(token) }
     }
 
@@ -159,10 +143,4 @@ impl Web {
     pub async fn whoami(&self, token: &str) -> StatusCode {
         self.get("/api/whoami", token).await.status
     }
-}
-
-fn empty_file(folder: &std::path::Path) -> std::path::PathBuf {
-    let path = folder.join("berth.toml");
-    std::fs::write(&path, "").unwrap();
-    path
 }

@@ -13,7 +13,7 @@ use axum::{
 };
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::{Actor, Error, authenticate, guard::Guard};
+use super::{Actor, Admin, Error, authenticate, guard::Guard};
 use crate::{
     ctx::Ctx,
     http::{FieldError, Problem},
@@ -56,6 +56,16 @@ impl FromRequestParts<Ctx> for Actor {
         })?;
         parts.extensions.insert(actor.clone());
         Ok(actor)
+    }
+}
+
+impl FromRequestParts<Ctx> for Admin {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, ctx: &Ctx) -> Result<Self, Problem> {
+        let actor = Actor::from_request_parts(parts, ctx).await?;
+        actor.require_admin()?;
+        Ok(Self(actor))
     }
 }
 

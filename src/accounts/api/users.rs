@@ -10,7 +10,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::super::store;
 use crate::{
-    accounts::{self, Account, Actor, NewAccount, Role, Status, UpdateAccount},
+    accounts::{self, Account, Admin, NewAccount, Role, Status, UpdateAccount},
     clock::rfc3339,
     ctx::Ctx,
     http::{Idempotency, Json, List, Page, Problem, ProblemBody, Query, Result},
@@ -62,11 +62,10 @@ pub(super) struct Search {
     responses((status = 200, body = List<UserView>), (status = 403, body = ProblemBody)))]
 pub(super) async fn list_users(
     State(ctx): State<Ctx>,
-    actor: Actor,
+    _: Admin,
     Query(search): Query<Search>,
     Query(page): Query<Page>,
 ) -> Result<Json<List<UserView>>> {
-    actor.require_admin()?;
     let (limit, after) = (page.limit()?, page.after()?);
     let q = search.q.as_deref().filter(|q| !q.is_empty());
     let rows = store::list_accounts(&mut *ctx.db.read().await?, q, after.as_deref(), limit + 1).await?;
@@ -93,11 +92,10 @@ pub(super) struct CreateUser {
     responses((status = 201, body = UserView), (status = 403, body = ProblemBody), (status = 409, body = ProblemBody), (status = 422, body = ProblemBody)))]
 pub(super) async fn create_user(
     State(ctx): State<Ctx>,
-    actor: Actor,
+    Admin(actor): Admin,
     repeat: Idempotency,
     Json(body): Json<CreateUser>,
 ) -> Result<Response> {
-    actor.require_admin()?;
     let hash = crate::http::json_request_hash("create_user", &body);
     let new = NewAccount {
         role: role(body.is_admin, body.role)?.unwrap_or(Role::Member),
@@ -121,10 +119,9 @@ pub(super) async fn create_user(
     responses((status = 200, body = UserView), (status = 404, body = ProblemBody)))]
 pub(super) async fn show_user(
     State(ctx): State<Ctx>,
-    actor: Actor,
+    _: Admin,
     Path(username): Path<String>,
 ) -> Result<Json<UserView>> {
-    actor.require_admin()?;
     Ok(Json(accounts::find_named(&ctx, &username).await?.into()))
 }
 
@@ -146,11 +143,10 @@ pub(super) struct UpdateUser {
     responses((status = 200, body = UserView), (status = 404, body = ProblemBody), (status = 409, body = ProblemBody), (status = 422, body = ProblemBody)))]
 pub(super) async fn update_user(
     State(ctx): State<Ctx>,
-    actor: Actor,
+    Admin(actor): Admin,
     Path(username): Path<String>,
     Json(body): Json<UpdateUser>,
 ) -> Result<Json<UserView>> {
-    actor.require_admin()?;
     let change = UpdateAccount {
         role: role(body.is_admin, body.role)?,
         status: body.status,
@@ -167,10 +163,9 @@ pub(super) async fn update_user(
     responses((status = 204), (status = 404, body = ProblemBody), (status = 409, body = ProblemBody)))]
 pub(super) async fn delete_user(
     State(ctx): State<Ctx>,
-    actor: Actor,
+    Admin(actor): Admin,
     Path(username): Path<String>,
 ) -> Result<StatusCode> {
-    actor.require_admin()?;
     accounts::delete(&ctx, &actor, &username).await?;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -192,10 +187,9 @@ pub(super) struct LinkView {
     responses((status = 200, body = LinkView), (status = 404, body = ProblemBody)))]
 pub(super) async fn create_reset_link(
     State(ctx): State<Ctx>,
-    actor: Actor,
+    Admin(actor): Admin,
     Path(username): Path<String>,
 ) -> Result<Json<LinkView>> {
-    actor.require_admin()?;
     let link = accounts::issue_link(&ctx, &actor, &username).await?;
     Ok(Json(LinkView { url: link.url, token: link.token, expires_at: rfc3339(link.expires_at) }))
 }
