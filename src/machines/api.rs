@@ -24,7 +24,7 @@ use super::{
     views::{CheckMachine, CreateMachine, MachineView, QuarantineMachine, RegisteredView, UpdateMachine, view},
 };
 use crate::{
-    accounts::Actor,
+    accounts::{Actor, Admin},
     ctx::Ctx,
     http::{FieldError, Idempotency, Json, List, Page, Problem, ProblemBody, Query, Result, Text, json_request_hash},
 };
@@ -160,11 +160,10 @@ async fn list_machines(
         (status = 409, body = ProblemBody), (status = 422, body = ProblemBody)))]
 async fn create_machine(
     AxumState(ctx): AxumState<Ctx>,
-    actor: Actor,
+    Admin(actor): Admin,
     repeat: Idempotency,
     Json(body): Json<CreateMachine>,
 ) -> Result<Response> {
-    actor.require_admin()?;
     let hash = json_request_hash("create_machine", &body);
     let entry = body.checked(&ctx.config.reservations.default_pool).map_err(invalid)?;
     let (account, inner) = (actor.id, ctx.clone());
@@ -213,13 +212,12 @@ const LONGEST_WAIT: u64 = 600;
         (status = 413, body = ProblemBody), (status = 422, body = ProblemBody)))]
 async fn import_machines(
     AxumState(ctx): AxumState<Ctx>,
-    actor: Actor,
+    Admin(actor): Admin,
     Query(how): Query<ImportHow>,
     headers: HeaderMap,
     repeat: Idempotency,
     Text(text): Text,
 ) -> Result<Response> {
-    actor.require_admin()?;
     let hash = json_request_hash("import_machines", &text);
     let wait = how.wait.or_else(|| preferred_wait(&headers));
     let how = How {
@@ -262,11 +260,10 @@ async fn show_machine(
         (status = 409, body = ProblemBody), (status = 422, body = ProblemBody)))]
 async fn update_machine(
     AxumState(ctx): AxumState<Ctx>,
-    actor: Actor,
+    Admin(actor): Admin,
     Path(name): Path<String>,
     Json(body): Json<UpdateMachine>,
 ) -> Result<Json<MachineView>> {
-    actor.require_admin()?;
     let patch = body.checked().map_err(invalid)?;
     let registered = admin::update(&ctx, &actor, &name, patch).await?;
     Ok(Json(one(&ctx, &actor, registered.machine).await?))
@@ -277,8 +274,11 @@ async fn update_machine(
     params(("name" = String, Path)), security(("bearer" = [])),
     responses((status = 204), (status = 403, body = ProblemBody), (status = 404, body = ProblemBody),
         (status = 409, body = ProblemBody)))]
-async fn delete_machine(AxumState(ctx): AxumState<Ctx>, actor: Actor, Path(name): Path<String>) -> Result<StatusCode> {
-    actor.require_admin()?;
+async fn delete_machine(
+    AxumState(ctx): AxumState<Ctx>,
+    Admin(actor): Admin,
+    Path(name): Path<String>,
+) -> Result<StatusCode> {
     admin::remove(&ctx, &actor, &name).await?;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -290,11 +290,10 @@ async fn delete_machine(AxumState(ctx): AxumState<Ctx>, actor: Actor, Path(name)
         (status = 409, body = ProblemBody)))]
 async fn check_machine(
     AxumState(ctx): AxumState<Ctx>,
-    actor: Actor,
+    Admin(actor): Admin,
     Path(name): Path<String>,
     Text(body): Text,
 ) -> Result<Json<MachineView>> {
-    actor.require_admin()?;
     let how: CheckMachine = if body.trim().is_empty() {
         CheckMachine::default()
     } else {
@@ -313,11 +312,10 @@ async fn check_machine(
         (status = 409, body = ProblemBody), (status = 422, body = ProblemBody)))]
 async fn quarantine_machine(
     AxumState(ctx): AxumState<Ctx>,
-    actor: Actor,
+    Admin(actor): Admin,
     Path(name): Path<String>,
     Json(body): Json<QuarantineMachine>,
 ) -> Result<Json<MachineView>> {
-    actor.require_admin()?;
     let reason = rules::reason(&body.reason).map_err(|detail| Problem::invalid("invalid-reason", "/reason", detail))?;
     let machine = admin::quarantine(&ctx, &actor, &name, &reason).await?;
     Ok(Json(one(&ctx, &actor, machine).await?))
@@ -330,10 +328,9 @@ async fn quarantine_machine(
         (status = 409, body = ProblemBody)))]
 async fn release_machine(
     AxumState(ctx): AxumState<Ctx>,
-    actor: Actor,
+    Admin(actor): Admin,
     Path(name): Path<String>,
 ) -> Result<(StatusCode, Json<MachineView>)> {
-    actor.require_admin()?;
     let machine = admin::release(&ctx, &actor, &name).await?;
     Ok((StatusCode::ACCEPTED, Json(one(&ctx, &actor, machine).await?)))
 }

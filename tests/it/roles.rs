@@ -47,7 +47,8 @@ async fn table() -> String {
                     _ => "yes",
                 });
             }
-            writeln!(out, "{:<7}{path:<40}{:<11}{:<9}{:<12}{}", method.as_str(), row[0], row[1], row[2], row[3]).unwrap();
+            writeln!(out, "{:<7}{path:<40}{:<11}{:<9}{:<12}{}", method.as_str(), row[0], row[1], row[2], row[3])
+                .unwrap();
         }
     }
     out
