@@ -1,4 +1,4 @@
-//! Who may call what: every route of the OpenAPI document, as every role.
+//! Who may call what: every route of the `OpenAPI` document, as every role.
 //!
 //! Requests name things that do not exist and carry empty bodies, so what matters is only who is turned away.
 

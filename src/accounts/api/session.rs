@@ -58,7 +58,7 @@ pub(super) async fn create_session(
     guard.check_address(&ctx.config.limits, address)?;
     let now = ctx.clock.now();
     if let Some(wait) = guard.wait(address, &body.username, now) {
-        let seconds = u64::try_from((wait + 999) / 1000).unwrap_or(1);
+        let seconds = u64::try_from(wait).unwrap_or(1000).div_ceil(1000);
         return Err(Error::SlowDown { seconds }.into());
     }
     let user_agent = headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok()).unwrap_or_default();
