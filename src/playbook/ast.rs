@@ -192,6 +192,7 @@ pub struct Common {
 
 impl Common {
     /// What `inner` has when it stands inside this.
+    #[must_use]
     pub fn around(&self, inner: Self) -> Self {
         let both = |a: &[Value], b: Vec<Value>| a.iter().cloned().chain(b).collect();
         let mut tags = self.tags.clone();

@@ -190,10 +190,7 @@ impl Loader {
         }
         let name = entry.get("name").and_then(Node::text).map_or_else(|| hosts.join(","), str::to_owned);
         let mut common = self.common(entry);
-        let vars = match common.vars.pop() {
-            Some(vars) => vars,
-            None => Arc::default(),
-        };
+        let vars = common.vars.pop().unwrap_or_default();
         let search: Arc<[PathBuf]> = tasks::search_of(base);
         let mut sections: [Vec<Item>; 3] = Default::default();
         let mut defaults = Map::new();

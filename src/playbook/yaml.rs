@@ -1,4 +1,4 @@
-//! YAML with the place of every node, read as PyYAML reads it.
+//! YAML with the place of every node, read as `PyYAML` reads it.
 //!
 //! Playbooks are YAML 1.1: `yes` is true, `0644` is octal, `!unsafe` and `!vault` mean something. The parser is the one
 //! under `serde-saphyr`; only the meaning of plain scalars and merge keys is decided here.
@@ -226,7 +226,7 @@ impl<'a> Reader<'a> {
         let (data, anchor) = match event {
             Event::Scalar(text, style, anchor, tag) => {
                 let tag = tag.map(|tag| format!("{tag}"));
-                (self.scalar(&at, &text, style, tag.as_deref())?, anchor)
+                (Self::scalar(&at, &text, style, tag.as_deref())?, anchor)
             }
             Event::SequenceStart(_, anchor, _) => {
                 let mut items = Vec::new();
@@ -297,7 +297,7 @@ impl<'a> Reader<'a> {
         Ok(pairs)
     }
 
-    fn scalar(&self, at: &At, text: &str, style: ScalarStyle, tag: Option<&str>) -> Result<Data, Fault> {
+    fn scalar(at: &At, text: &str, style: ScalarStyle, tag: Option<&str>) -> Result<Data, Fault> {
         let text_data = || Data::Text(text.to_owned());
         Ok(match tag {
             Some("!unsafe") => Data::Text(format!("{{% raw %}}{text}{{% endraw %}}")),

@@ -52,16 +52,17 @@ __fence() {
   ( umask 077; mkdir "$__dir" ) 2>/dev/null
   { [ -d "$__dir" ] && [ ! -L "$__dir" ] && [ -O "$__dir" ]; } || return 1
   __stat $$ || return 1
-  __me="$$ $__start"
+  __me="$$ $__start $__D"
   __g=$__dir/$1
   ( umask 077; printf '%s\n' "$__me" >"$__g.new.$$" ) || return 1
   while :; do
     mv "$__g" "$__g.old.$$" 2>/dev/null
     for __o in "$__g".old.*; do
       [ -f "$__o" ] || continue
-      __p= __s=
-      { read -r __p __s <"$__o"; } 2>/dev/null
+      __p= __s= __d=
+      { read -r __p __s __d <"$__o"; } 2>/dev/null
       [ -z "$__p" ] || [ "$__p" = $$ ] || __kill "$__p" "$__s" || return 1
+      case $__d in /*/.berth.??????????) [ "$__d" = "$__D" ] || rm -rf "$__d" ;; esac
       rm -f "$__o"
     done
     ln "$__g.new.$$" "$__g" 2>/dev/null && break

@@ -84,7 +84,7 @@ pub enum HostKey {
     Pinned(Vec<String>),
     /// Whatever the host shows; `Shell::host_keys` then tells what it was. Only for the first contact.
     Learn,
-    /// What `ssh` itself decides from its configuration and known_hosts.
+    /// What `ssh` itself decides from its configuration and `known_hosts`.
     System,
 }
 

@@ -13,6 +13,7 @@ use tokio::{
     sync::{Notify, mpsc, oneshot},
     task::JoinHandle,
 };
+use tokio_util::sync::CancellationToken;
 
 use super::{
     Answer, Become, BecomeMethod, Error, Reply, Step, Target, Via, error, script,
@@ -22,7 +23,7 @@ use super::{
 };
 
 /// How long a step may take when it does not say so itself.
-pub const STEP_DEADLINE: Duration = Duration::from_secs(30 * 60);
+pub const STEP_DEADLINE: Duration = Duration::from_mins(30);
 
 /// An open shell on a host. Dropping it ends the connection and its `ssh` process.
 #[derive(Debug)]
@@ -38,11 +39,12 @@ struct Link {
     to_host: mpsc::UnboundedSender<Vec<u8>>,
     shared: Arc<Shared>,
     tasks: Vec<JoinHandle<()>>,
+    closing: CancellationToken,
     sending: tokio::sync::Mutex<Sending>,
     login_user: String,
     login_root: bool,
     token: String,
-    _private: Option<Private>,
+    private: Option<Private>,
 }
 
 /// What is known about the shell at the other end, in the order of sending.
@@ -114,20 +116,16 @@ impl Pending {
         let mut records = parser.push(&all);
         records.extend(parser.end());
         let end = records.iter().position(|r| r.kind == b'E');
-        match end {
-            Some(at) => {
-                let rc = rc_of(&records[at]);
-                records.truncate(at);
-                Ok((records, rc))
-            }
-            None => {
-                let noise = raw.records.iter().find(|r| r.kind == b'X');
-                let noise = noise.map(|r| String::from_utf8_lossy(&r.body).into_owned()).unwrap_or_default();
-                let why = error::last_line(&noise);
-                let why = if why.is_empty() { format!("the inner shell ended with status {rc}") } else { why };
-                Err(Error::Become { user: self.user, why })
-            }
+        if let Some(at) = end {
+            let rc = rc_of(&records[at]);
+            records.truncate(at);
+            return Ok((records, rc));
         }
+        let noise = raw.records.iter().find(|r| r.kind == b'X');
+        let noise = noise.map(|r| String::from_utf8_lossy(&r.body).into_owned()).unwrap_or_default();
+        let why = error::last_line(&noise);
+        let why = if why.is_empty() { format!("the inner shell ended with status {rc}") } else { why };
+        Err(Error::Become { user: self.user, why })
     }
 }
 
@@ -175,20 +173,22 @@ impl Shell {
         let token = script::token();
         let shared = Arc::new(Shared { state: Mutex::default(), wake: Notify::new() });
         let (to_host, from_us) = mpsc::unbounded_channel();
+        let closing = CancellationToken::new();
         let tasks = vec![
             tokio::spawn(write(stdin, from_us)),
             tokio::spawn(listen(stderr, Arc::clone(&shared))),
-            tokio::spawn(read(child, stdout, Arc::clone(&shared), host, Parser::new(&token))),
+            tokio::spawn(read(child, stdout, Arc::clone(&shared), host, Parser::new(&token), closing.clone())),
         ];
         let mut link = Link {
             to_host,
             shared,
             tasks,
+            closing,
             sending: tokio::sync::Mutex::default(),
             login_user: String::new(),
             login_root: false,
             token: token.clone(),
-            _private: None,
+            private: None,
         };
         let hello = link.expect(None, "connecting", target.connect_timeout);
         link.write(script::hello(&token, target.fence.as_deref(), false))?;
@@ -201,7 +201,7 @@ impl Shell {
         if let Some(private) = private {
             private.forget_password();
             host_keys = private.learned();
-            link._private = Some(private);
+            link.private = Some(private);
         }
         Ok(Self { target: target.clone(), link: Some(link), host_keys })
     }
@@ -359,9 +359,11 @@ impl Link {
 
 impl Drop for Link {
     fn drop(&mut self) {
-        for task in &self.tasks {
-            task.abort();
+        // The writer's end closes the host's script; the reader gives the shell a moment to tidy up, then kills it.
+        if let Some(writer) = self.tasks.first() {
+            writer.abort();
         }
+        self.closing.cancel();
     }
 }
 
@@ -404,14 +406,21 @@ async fn listen(mut stderr: ChildStderr, shared: Arc<Shared>) {
 }
 
 /// Reads records and hands them to who waits; keeps the deadline of the step that is at the front.
-async fn read(mut child: Child, mut stdout: ChildStdout, shared: Arc<Shared>, host: String, mut parser: Parser) {
+async fn read(
+    mut child: Child,
+    mut stdout: ChildStdout,
+    shared: Arc<Shared>,
+    host: String,
+    mut parser: Parser,
+    closing: CancellationToken,
+) {
     let mut buffer = vec![0; 65_536];
     let mut records = Vec::new();
     let mut received = 0;
     let mut greeted = false;
     let error = loop {
         let limit = front(&shared);
-        let left = limit.map_or(Duration::from_secs(86_400), |(left, _, _)| left);
+        let left = limit.map_or(Duration::from_hours(24), |(left, _, _)| left);
         tokio::select! {
             got = stdout.read(&mut buffer) => {
                 let Ok(n @ 1..) = got else { break ended(&mut child, &shared, &host, greeted).await };
@@ -442,6 +451,13 @@ async fn read(mut child: Child, mut stdout: ChildStdout, shared: Arc<Shared>, ho
                 }
             }
             () = shared.wake.notified() => {}
+            () = closing.cancelled() => {
+                let idle = shared.lock().waiting.is_empty();
+                if idle {
+                    let _ = tokio::time::timeout(Duration::from_secs(1), child.wait()).await;
+                }
+                break Error::Closed("the shell was closed".into());
+            }
         }
     };
     shared.die(&error);

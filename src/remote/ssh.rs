@@ -99,7 +99,8 @@ pub(super) fn command(target: &Target, ssh: &Ssh, plain_kex: bool) -> Result<(Co
     match &ssh.host_key {
         HostKey::System => {}
         HostKey::Pinned(keys) => {
-            let text: String = keys.iter().map(|key| format!("{ALIAS} {}\n", key.trim())).collect();
+            let lines: Vec<String> = keys.iter().map(|key| format!("{ALIAS} {}", key.trim())).collect();
+            let text = lines.join("\n") + "\n";
             write_private(&known, text.as_bytes(), 0o600)?;
             option("StrictHostKeyChecking=yes");
         }

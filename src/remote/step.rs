@@ -8,6 +8,7 @@ use super::{Secret, wire::Record};
 
 /// One piece of work for the host's shell.
 #[derive(Debug, Clone, Default)]
+#[allow(clippy::struct_excessive_bools, reason = "independent marks on the way to the host")]
 pub struct Step {
     /// Shell text, evaluated in a subshell with stdin at `/dev/null`.
     pub text: String,

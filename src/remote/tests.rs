@@ -154,3 +154,18 @@ async fn guarded_steps_after_a_failure_do_not_run_until_it_is_forgotten() {
     }
     assert_eq!(seen, [(false, false), (false, true), (true, false), (false, true), (false, true)]);
 }
+
+#[tokio::test]
+async fn a_dropped_shell_leaves_no_files_behind() {
+    let shell = open().await;
+    let step = Step { text: "out dir \"$__D\"".into(), ..Step::default() };
+    let reply = shell.send(step).await.unwrap().reply().await.unwrap();
+    let dir = std::path::PathBuf::from(reply.result["dir"].as_str().unwrap());
+    assert!(dir.is_dir());
+    drop(shell);
+    let deadline = std::time::Instant::now() + Duration::from_secs(5);
+    while dir.exists() && std::time::Instant::now() < deadline {
+        tokio::task::yield_now().await;
+    }
+    assert!(!dir.exists());
+}

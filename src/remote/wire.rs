@@ -56,11 +56,11 @@ impl Parser {
         }
         // What may be the beginning of a token waits for the next bytes.
         let rest = &data[from..];
-        let hold = (1..self.token.len().min(rest.len() + 1))
+        let open = (1..self.token.len().min(rest.len() + 1))
             .rev()
             .find(|n| rest[rest.len() - n..] == self.token[..*n])
             .unwrap_or(0);
-        let (sure, held) = rest.split_at(rest.len() - hold);
+        let (sure, held) = rest.split_at(rest.len() - open);
         self.keep(sure);
         self.tail = held.to_vec();
         if self.line_is_whole() {

@@ -10,6 +10,7 @@ mod history;
 mod http;
 mod machines;
 mod machines_ssh;
+mod playbooks;
 mod reservations;
 mod roles;
 mod sign_in;

@@ -37,20 +37,20 @@ pub(super) fn read(inventory: &mut Inventory, text: &str, name: &str) -> Result<
         }
         match &part {
             Part::Hosts(group) => {
-                let words = words(line).ok_or_else(|| fault("a quote is not closed"))?;
-                let Some((host, vars)) = words.split_first() else { continue };
+                let split = words(line).ok_or_else(|| fault("a quote is not closed"))?;
+                let Some((host, vars)) = split.split_first() else { continue };
                 if host.contains([':', '=']) && !host.contains('[') && host.contains('=') {
                     return Err(fault("a host's name comes first"));
                 }
-                let (host, port) = match host.rsplit_once(':') {
-                    Some((name, port)) if !name.contains(['[', ':']) && port.parse::<u16>().is_ok() => {
-                        (name, Some(port))
+                let (pattern, port) = match host.rsplit_once(':') {
+                    Some((before, port)) if !before.contains(['[', ':']) && port.parse::<u16>().is_ok() => {
+                        (before, Some(port))
                     }
                     _ => (host.as_str(), None),
                 };
-                for host in expand(host) {
-                    inventory.add_host(&host, group);
-                    let into = inventory.host_vars_mut(&host);
+                for name in expand(pattern) {
+                    inventory.add_host(&name, group);
+                    let into = inventory.host_vars_mut(&name);
                     if let Some(port) = port.and_then(|port| port.parse::<u16>().ok()) {
                         into.insert("ansible_port".into(), port.into());
                     }
@@ -116,14 +116,13 @@ fn words(line: &str) -> Option<Vec<String>> {
         match (quote, c) {
             (Some(open), c) if c == open => quote = None,
             (Some('"') | None, '\\') => word.get_or_insert_default().extend(chars.next()),
-            (Some(_), c) => word.get_or_insert_default().push(c),
             (None, '"' | '\'') => {
                 word.get_or_insert_default();
                 quote = Some(c);
             }
             (None, '#') if word.is_none() => break,
             (None, c) if c.is_whitespace() => found.extend(word.take()),
-            (None, c) => word.get_or_insert_default().push(c),
+            (_, c) => word.get_or_insert_default().push(c),
         }
     }
     found.extend(word);

@@ -219,8 +219,11 @@ pub struct Script {
     /// Bytes too large or too binary for the text, to be at `$FILES/NAME` on the host when the step runs.
     pub files: Vec<(String, Vec<u8>)>,
     /// Turns the raw result into what `register` holds; `None`: as it is.
-    pub finish: Option<fn(&Args, &mut Map<String, Value>)>,
+    pub finish: Option<Finish>,
 }
+
+/// Turns a raw result into what `register` holds.
+pub type Finish = fn(&Args, &mut Map<String, Value>);
 
 /// What a controller-side module says.
 #[derive(Debug, Clone, Default)]

@@ -40,7 +40,7 @@ pub async fn local(name: &str, args: Value) -> Result<Map<String, Value>, String
 }
 
 /// Turns a finished raw result into what `register` holds.
-pub type Finish = Option<fn(&Args, &mut Map<String, Value>)>;
+pub type Finish = Option<super::Finish>;
 
 fn step(module: &Module, args: &Args, trial: &Trial) -> Result<(Step, Finish), String> {
     let Act::Shell { library, script } = &module.act else {

@@ -89,7 +89,7 @@ impl<'a> HostRun<'a> {
         }
         let items = loop {
             let view = self.view(task, None);
-            match self.items_of(task, &view) {
+            match Self::items_of(task, &view) {
                 Ok(items) => break items,
                 Err(error) => {
                     if let Some(message) = self.meet(error).await? {
@@ -131,8 +131,7 @@ impl<'a> HostRun<'a> {
                                 Some((item, _)) => (Some(item.clone()), convert::text_of(item)),
                                 None => (None, String::new()),
                             };
-                            let view = self.view(task, None);
-                            break Round { item, label, view, work: Work::Fail(message) };
+                            break Round { item, label, work: Work::Fail(message) };
                         }
                     }
                 }
@@ -270,8 +269,7 @@ impl<'a> HostRun<'a> {
                     Ok(round) => break round,
                     Err(error) => {
                         if let Some(message) = self.meet(error).await? {
-                            let view = self.view(task, None);
-                            break Round { item: None, label: String::new(), view, work: Work::Fail(message) };
+                            break Round { item: None, label: String::new(), work: Work::Fail(message) };
                         }
                     }
                 }
@@ -562,7 +560,7 @@ impl<'a> HostRun<'a> {
     fn settled_view(&self, task: &Task, landing: &Landing, result: &Map<String, Value>) -> Arc<template::View> {
         let mut top = Map::new();
         if let (Some(item), Some(repeat)) = (&landing.item, &task.repeat) {
-            top = Map::clone(&Self::loop_layer(repeat, item, landing.index).map);
+            top.clone_from(&Self::loop_layer(repeat, item, landing.index).map);
         }
         if let Some(name) = &task.register {
             top.insert(name.clone(), Value::Object(result.clone()));

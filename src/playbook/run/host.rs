@@ -233,7 +233,7 @@ impl<'a> HostRun<'a> {
     /// One host of the batch runs it; all get the result.
     async fn once(&mut self, task: &'a Task) -> Result<(), Stop> {
         self.drain().await?;
-        let key = (self.batch.number, self.batch.batch, task.id);
+        let key = (self.batch.number, self.batch.index, task.id);
         let cell = Arc::clone(lock(&self.run.once).entry(key).or_default());
         let mut mine = false;
         let mut ended = Ok(());

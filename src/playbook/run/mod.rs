@@ -164,6 +164,9 @@ struct Shared {
     extra: Layer,
 }
 
+/// Play, batch, task.
+type OnceKey = (usize, usize, usize);
+
 struct Run<'a> {
     inventory: &'a Inventory,
     options: &'a Options,
@@ -175,16 +178,16 @@ struct Run<'a> {
     /// Tasks whose heading was told.
     told: Mutex<HashSet<(usize, usize, bool)>>,
     /// Results of tasks that run once.
-    once: Mutex<HashMap<(usize, usize, usize), Arc<tokio::sync::OnceCell<host::Once>>>>,
+    once: Mutex<HashMap<OnceKey, Arc<tokio::sync::OnceCell<host::Once>>>>,
     /// The task to begin at was met.
     started: AtomicBool,
-    playbook_dir: PathBuf,
+    folder: PathBuf,
 }
 
 /// One play on one batch of hosts.
 struct Batch<'a> {
     number: usize,
-    batch: usize,
+    index: usize,
     play: &'a Play,
     hosts: Vec<String>,
     all_hosts: Vec<String>,
@@ -224,7 +227,7 @@ pub async fn run(
         told: Mutex::default(),
         once: Mutex::default(),
         started: AtomicBool::new(options.start_at_task.is_none()),
-        playbook_dir: std::path::absolute(playbook.path.parent().unwrap_or(&playbook.path)).unwrap_or_default(),
+        folder: std::path::absolute(playbook.path.parent().unwrap_or(&playbook.path)).unwrap_or_default(),
     };
     let mut error = None;
     for (number, play) in playbook.plays.iter().enumerate() {
@@ -264,7 +267,7 @@ impl Run<'_> {
         for (index, batch) in batches(&hosts, &play.serial).into_iter().enumerate() {
             let batch = Batch {
                 number,
-                batch: index,
+                index,
                 play,
                 hosts: batch,
                 all_hosts: hosts.clone(),
@@ -345,7 +348,7 @@ impl Run<'_> {
             "inventory_hostname": host,
             "inventory_hostname_short": host.split('.').next().unwrap_or(host),
             "group_names": groups,
-            "playbook_dir": self.playbook_dir.display().to_string(),
+            "playbook_dir": self.folder.display().to_string(),
             "ansible_check_mode": self.options.check,
             "ansible_diff_mode": self.options.diff,
             "ansible_verbosity": self.options.verbosity,

@@ -18,7 +18,6 @@ use crate::{
 pub(super) struct Round {
     pub(super) item: Option<Value>,
     pub(super) label: String,
-    pub(super) view: Arc<View>,
     pub(super) work: Work,
 }
 
@@ -40,7 +39,7 @@ pub(super) struct Manner {
 
 impl HostRun<'_> {
     /// The items of a loop; `None` when the task has none.
-    pub(super) fn items_of(&self, task: &Task, view: &Arc<View>) -> Result<Option<Vec<Value>>, Error> {
+    pub(super) fn items_of(task: &Task, view: &Arc<View>) -> Result<Option<Vec<Value>>, Error> {
         let Some(repeat) = &task.repeat else { return Ok(None) };
         let over = match &repeat.over {
             // `with_items: name` is an expression in old playbooks.
@@ -112,7 +111,7 @@ impl HostRun<'_> {
             (None, _) => String::new(),
         };
         let work = self.work(task, &view, manner)?;
-        Ok(Round { item: item.map(|(item, _)| item), label, view, work })
+        Ok(Round { item: item.map(|(item, _)| item), label, work })
     }
 
     fn work(&self, task: &Task, view: &Arc<View>, manner: &Manner) -> Result<Work, Error> {
@@ -172,7 +171,7 @@ impl HostRun<'_> {
         let options = self.run.options;
         let check = flag(&task.common.check_mode, options.check)?;
         let diff = flag(&task.common.diff, options.diff)? && !manner.no_log;
-        let mut vars = self.scope_vars(view);
+        let mut vars = Self::scope_vars(view);
         vars.insert("ansible_check_mode".into(), Value::Bool(check));
 
         // A template inside a module's arguments may need what is under way; the error must not be lost as text.
@@ -220,7 +219,7 @@ impl HostRun<'_> {
                         files: made.files,
                         check,
                         diff,
-                        environment: self.environment(task, view)?,
+                        environment: Self::environment(task, view)?,
                         become_user: self.become_of(task, view)?,
                         deadline: Some(self.deadline(task, view)?),
                         ..Step::default()
@@ -237,7 +236,7 @@ impl HostRun<'_> {
     }
 
     /// The few variables that modules look at themselves.
-    fn scope_vars(&self, view: &Arc<View>) -> Map<String, Value> {
+    fn scope_vars(view: &Arc<View>) -> Map<String, Value> {
         let mut vars = Map::new();
         for name in ["inventory_hostname", "ansible_verbosity", "playbook_dir", "role_path"] {
             if let Some(value) = view.raw(name) {
@@ -247,7 +246,7 @@ impl HostRun<'_> {
         vars
     }
 
-    fn environment(&self, task: &Task, view: &Arc<View>) -> Result<Vec<(String, String)>, Error> {
+    fn environment(task: &Task, view: &Arc<View>) -> Result<Vec<(String, String)>, Error> {
         let mut found: Vec<(String, String)> = Vec::new();
         for entry in &task.common.environment {
             match template::value(view, entry)? {

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use super::{Shared, lock};
 use crate::playbook::{
-    template::{self, Layer, View},
+    template::{self, Layer, Special, View},
     value::to_jinja,
 };
 
@@ -18,7 +18,7 @@ impl std::fmt::Debug for Shared {
 }
 
 /// What a view answers for names that are no variables of the host.
-pub(super) fn special(shared: &Arc<Shared>) -> Arc<dyn Fn(&str) -> Option<Jinja> + Send + Sync> {
+pub(super) fn special(shared: &Arc<Shared>) -> Special {
     let shared = Arc::clone(shared);
     Arc::new(move |name| match name {
         "hostvars" => Some(Jinja::from_object(HostVars(Arc::clone(&shared)))),

@@ -184,15 +184,15 @@ fn json_quote(inner: &str, ascii: bool, text: &mut String) {
     text.push('"');
 }
 
-/// YAML as PyYAML writes it. With `nice`, never in flow style; else leaves are.
+/// YAML as `PyYAML` writes it. With `nice`, never in flow style; else leaves are.
 pub fn yaml_text(value: &Value, nice: bool, indent: usize, sort: bool) -> String {
     let mut text = String::new();
     match value {
-        Value::Array(items) if !items.is_empty() && !(flow(value) && !nice) => {
-            block(value, indent, sort, nice, 0, &mut text)
+        Value::Array(items) if !items.is_empty() && (nice || !flow(value)) => {
+            block(value, indent, sort, nice, 0, &mut text);
         }
-        Value::Object(map) if !map.is_empty() && !(flow(value) && !nice) => {
-            block(value, indent, sort, nice, 0, &mut text)
+        Value::Object(map) if !map.is_empty() && (nice || !flow(value)) => {
+            block(value, indent, sort, nice, 0, &mut text);
         }
         Value::Array(_) | Value::Object(_) => {
             inline(value, sort, &mut text);

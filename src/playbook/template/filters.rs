@@ -1,5 +1,7 @@
 //! Filters that Jinja2 lacks and Ansible has, and those that must write values as Python does.
 
+#![allow(clippy::needless_pass_by_value, reason = "minijinja hands filters their arguments by value")]
+
 use std::path::Path;
 
 use base64::Engine as _;
@@ -151,7 +153,7 @@ fn text(env: &mut Environment<'static>) {
         let mut sha = sha1_of(&[&space[..], text.as_bytes()].concat());
         sha[6] = (sha[6] & 0x0f) | 0x50;
         sha[8] = (sha[8] & 0x3f) | 0x80;
-        let hex: String = sha[..16].iter().map(|b| format!("{b:02x}")).collect();
+        let hex = hex(&sha[..16]);
         format!("{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..])
     });
 }
@@ -222,20 +224,8 @@ fn lists(env: &mut Environment<'static>) {
     });
     env.add_filter("flatten", |value: Jinja, levels: Option<usize>, options: Kwargs| {
         let levels = levels.or_else(|| option(&options, "levels")).unwrap_or(usize::MAX);
-        fn walk(items: Vec<Jinja>, levels: usize, found: &mut Vec<Jinja>) {
-            for item in items {
-                match item.kind() {
-                    ValueKind::Seq | ValueKind::Iterable if levels > 0 => {
-                        let inner = item.try_iter().map(Iterator::collect).unwrap_or_default();
-                        walk(inner, levels - 1, found);
-                    }
-                    ValueKind::None => {}
-                    _ => found.push(item),
-                }
-            }
-        }
         let mut found = Vec::new();
-        walk(items(&value)?, levels, &mut found);
+        flatten_into(items(&value)?, levels, &mut found);
         Ok::<_, Error>(found)
     });
     env.add_filter("unique", |value: Jinja| Ok::<_, Error>(unique(items(&value)?)));
@@ -304,6 +294,19 @@ fn lists(env: &mut Environment<'static>) {
         }
         Ok::<_, Error>(found)
     });
+}
+
+fn flatten_into(items: Vec<Jinja>, levels: usize, found: &mut Vec<Jinja>) {
+    for item in items {
+        match item.kind() {
+            ValueKind::Seq | ValueKind::Iterable if levels > 0 => {
+                let inner = item.try_iter().map(Iterator::collect).unwrap_or_default();
+                flatten_into(inner, levels - 1, found);
+            }
+            ValueKind::None => {}
+            _ => found.push(item),
+        }
+    }
 }
 
 fn unique(all: Vec<Jinja>) -> Vec<Jinja> {
@@ -432,7 +435,11 @@ fn shell_quote(text: &str) -> String {
 }
 
 fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|b| format!("{b:02x}")).collect()
+    use std::fmt::Write as _;
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
 }
 
 fn hash(text: &str, kind: &str) -> Result<String, Error> {
@@ -447,6 +454,7 @@ fn hash(text: &str, kind: &str) -> Result<String, Error> {
 }
 
 /// SHA-1, for checksums that others compare; nothing is secured by it.
+#[allow(clippy::many_single_char_names, reason = "the letters of the standard")]
 fn sha1_of(bytes: &[u8]) -> [u8; 20] {
     let mut state: [u32; 5] = [0x6745_2301, 0xEFCD_AB89, 0x98BA_DCFE, 0x1032_5476, 0xC3D2_E1F0];
     let mut data = bytes.to_vec();
@@ -456,15 +464,15 @@ fn sha1_of(bytes: &[u8]) -> [u8; 20] {
     }
     data.extend_from_slice(&(bytes.len() as u64 * 8).to_be_bytes());
     for chunk in data.chunks(64) {
-        let mut w = [0_u32; 80];
+        let mut words = [0_u32; 80];
         for (i, word) in chunk.chunks(4).enumerate() {
-            w[i] = u32::from_be_bytes([word[0], word[1], word[2], word[3]]);
+            words[i] = u32::from_be_bytes([word[0], word[1], word[2], word[3]]);
         }
         for i in 16..80 {
-            w[i] = (w[i - 3] ^ w[i - 8] ^ w[i - 14] ^ w[i - 16]).rotate_left(1);
+            words[i] = (words[i - 3] ^ words[i - 8] ^ words[i - 14] ^ words[i - 16]).rotate_left(1);
         }
         let [mut a, mut b, mut c, mut d, mut e] = state;
-        for (i, word) in w.iter().enumerate() {
+        for (i, word) in words.iter().enumerate() {
             let (f, k) = match i {
                 0..20 => ((b & c) | (!b & d), 0x5A82_7999),
                 20..40 => (b ^ c ^ d, 0x6ED9_EBA1),

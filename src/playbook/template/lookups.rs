@@ -1,5 +1,7 @@
 //! `lookup`, `query` and what `with_…` goes through.
 
+#![allow(clippy::needless_pass_by_value, reason = "minijinja hands filters their arguments by value")]
+
 use std::{path::PathBuf, sync::Arc};
 
 use minijinja::{
@@ -227,7 +229,7 @@ fn sequence(text: &str) -> Result<Vec<Value>, String> {
                 Some(("end", value)) => end = Some(number(value)?),
                 Some(("stride", value)) => stride = Some(number(value)?),
                 Some(("count", value)) => count = Some(number(value)?),
-                Some(("format", value)) => format = value.to_owned(),
+                Some(("format", value)) => value.clone_into(&mut format),
                 _ => return Err(format!("`{word}` means nothing in a sequence")),
             }
         }
@@ -240,7 +242,7 @@ fn sequence(text: &str) -> Result<Vec<Value>, String> {
         }
         end = Some(number(to)?);
         stride = step.map(number).transpose()?;
-        format = form.unwrap_or("%d").to_owned();
+        form.unwrap_or("%d").clone_into(&mut format);
     }
     let step = stride.unwrap_or(1);
     if step == 0 {

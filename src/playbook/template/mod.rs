@@ -65,6 +65,9 @@ impl Layer {
     }
 }
 
+/// Answers for names that are in no layer.
+pub type Special = Arc<dyn Fn(&str) -> Option<Jinja> + Send + Sync>;
+
 /// The variables one task on one host sees, strongest layer first.
 pub struct View {
     /// The layers.
@@ -74,7 +77,7 @@ pub struct View {
     /// Facts may be had, but were not gathered.
     pub facts_missing: bool,
     /// `hostvars`, `groups` and other names that are made when asked for.
-    pub special: Option<Arc<dyn Fn(&str) -> Option<Jinja> + Send + Sync>>,
+    pub special: Option<Special>,
     /// Folders for `lookup('file', …)` and its like.
     pub search: Arc<[std::path::PathBuf]>,
     notes: Mutex<Notes>,

@@ -1,5 +1,7 @@
 //! `regex_replace`, `regex_search`, `regex_findall` and their tests, with the meaning of Python's `re`.
 
+#![allow(clippy::needless_pass_by_value, reason = "minijinja hands filters their arguments by value")]
+
 use fancy_regex::{Regex, RegexBuilder};
 use minijinja::{
     Environment, Error, ErrorKind,
