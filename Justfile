@@ -16,6 +16,7 @@ default:
     @just --list --unsorted
 
 # Start everything with N demo machines: server, scheduler, pool; Ctrl-C ends it
+[no-exit-message]
 run N="10": (_need "cc:build-essential" "curl:curl" "ssh:openssh-client") _build
     scripts/run.sh "$1"
 

@@ -11,6 +11,7 @@ listen=${BERTH_LISTEN:-127.0.0.1:8080}
 url=http://$listen
 user=${ADMIN_DEFAULT_USERNAME:-admin}
 password=${ADMIN_DEFAULT_PASSWORD:-change-me}
+first_port=${BERTH_DEMO_PORT:-22221}
 sudo=; [ "$(id -u)" = 0 ] || sudo=sudo
 export BERTH_DEMO_DIR=${BERTH_DEMO_DIR:-$state/demo}
 mkdir -p "$state/log"
@@ -41,7 +42,7 @@ trap 'exit 130' INT TERM HUP
 if ! [ -S /var/run/docker.sock ] && [ -z "${DOCKER_HOST:-}" ]; then just _packages-for-machines; fi
 echo "demo machines ..."
 machines=1
-playbook playbooks/provision.yml -e count="$count"
+playbook playbooks/provision.yml -e count="$count" -e first_port="$first_port"
 
 if curl -fsS -m 2 -o /dev/null "$url/api/healthz" 2>/dev/null; then
     echo "something answers on $listen already: end it, or set BERTH_LISTEN" >&2
@@ -67,9 +68,12 @@ until_ready || { echo "the server did not start; its log ends:" >&2; tail -n 15 
 started+=($!)
 
 # The first N machines of the sample; further ones are named alike.
-awk -v n="$count" '/^ *- name:/ { seen++ } seen <= n { print }' inventory/machines.yml >"$state/machines.yml"
+awk -v n="$count" -v up="$((first_port - 22221))" '
+    /^ *- name:/ { seen++ }
+    seen <= n { if ($1 == "port:") sub(/[0-9]+/, $2 + up); print }
+' inventory/machines.yml >"$state/machines.yml"
 for i in $(seq 11 "$count"); do
-    printf '  - {name: quay-%02d, host: 127.0.0.1, port: %d, user: root, password: harbour-light}\n' "$i" $((22220 + i))
+    printf '  - {name: quay-%02d, host: 127.0.0.1, port: %d, user: root, password: harbour-light}\n' "$i" $((first_port - 1 + i))
 done >>"$state/machines.yml"
 export XDG_CONFIG_HOME=$state/config BERTH_URL=$url
 printf '%s\n' "$password" | "$berth" login "$user" --password-stdin
@@ -89,7 +93,9 @@ Book two machines for an hour, with a password of your own:
   token=\$(curl -s $url/api/login -H 'content-type: application/json' -d '{"username":"$user","password":"$password"}' | sed 's/.*"access_token":"\([^"]*\)".*/\1/')
   curl -H "Authorization: Bearer \$token" '$url/api/reserve?count=2&duration=60&reservation_password=test'
 
-Then: ssh -p 22221 $user@127.0.0.1
+The answer names the machines: ssh -p PORT $user@127.0.0.1 with the password "test". Give them back:
+
+  curl -H "Authorization: Bearer \$token" $url/api/release_all
 
 Ctrl-C ends it all.
 END
