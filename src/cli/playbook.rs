@@ -66,7 +66,7 @@ struct RunArgs {
     #[command(flatten)]
     files: Files,
     /// An inventory file or folder, or names with commas; may be given again
-    #[arg(short, long, value_name = "HOSTS", env = "ANSIBLE_INVENTORY")]
+    #[arg(short, long, value_name = "HOSTS", env = "ANSIBLE_INVENTORY", hide_env_values = true)]
     inventory: Vec<String>,
     /// Only these hosts
     #[arg(short, long, value_name = "PATTERN")]
