@@ -23,10 +23,12 @@ pub enum Lines {
 pub fn init(level: &str, lines: Lines) {
     let level = if level.trim().is_empty() { "info" } else { level.trim() };
     // One noisy word for all of Berth must not turn on every statement of the database driver.
-    let quiet = "sqlx=warn,hyper=warn,h2=warn,rustls=warn,bollard=warn";
+    let quiet = "sqlx=warn,hyper=warn,h2=warn,rustls=warn,bollard=warn,tokio_cron_scheduler=warn";
     let directives = if level.contains('=') { level.to_owned() } else { format!("{},{quiet}", level.to_lowercase()) };
     let filter = EnvFilter::try_new(directives).unwrap_or_else(|_| EnvFilter::new(format!("info,{quiet}")));
-    let writer = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    let ansi = !no_color && std::io::IsTerminal::is_terminal(&std::io::stderr());
+    let writer = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(ansi);
     let layer = match lines {
         Lines::Text => writer.with_target(false).boxed(),
         Lines::Json => writer.json().flatten_event(true).with_current_span(true).with_span_list(false).boxed(),

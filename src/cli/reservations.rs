@@ -291,10 +291,12 @@ pub async fn run(command: Command, options: &ClientOptions) -> Result<()> {
         }
         Command::Release { id, wait } => {
             let id = full_id(&client, &id).await?;
-            let value = client.delete(&["reservations", &id]).send().await?.value;
             if wait.wait {
-                wait::until_closed(&client, &id, wait.timeout).await?
+                let before = client.get(&["reservations", &id]).send().await?.value;
+                client.delete(&["reservations", &id]).send().await?;
+                wait::until_closed(&client, &before, wait.timeout).await?
             } else {
+                let value = client.delete(&["reservations", &id]).send().await?.value;
                 say(&format!("reservation {id} is being released"));
                 value
             }

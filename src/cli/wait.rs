@@ -45,17 +45,21 @@ impl Goal {
 
 /// Waits until the machines can be used, and returns the reservation as it is then.
 pub async fn until_ready(client: &Client, id: &str, limit: Duration) -> Result<Value> {
-    until(client, id, Goal::Ready, limit).await
+    until(client, id, Goal::Ready, limit, HashMap::new()).await
 }
 
 /// Waits until the machines are clean, and returns the reservation as it is then.
-pub async fn until_closed(client: &Client, id: &str, limit: Duration) -> Result<Value> {
-    until(client, id, Goal::Closed, limit).await
+///
+/// `before` is the reservation before it was released: the runs that it had then are old news.
+pub async fn until_closed(client: &Client, before: &Value, limit: Duration) -> Result<Value> {
+    let ReservationView { id, runs, .. } = parse(before)?;
+    let old = runs.into_iter().map(|run| (run, u64::MAX)).collect();
+    until(client, &id, Goal::Closed, limit, old).await
 }
 
-async fn until(client: &Client, id: &str, goal: Goal, limit: Duration) -> Result<Value> {
+async fn until(client: &Client, id: &str, goal: Goal, limit: Duration, seen: HashMap<String, u64>) -> Result<Value> {
     let mut progress = Progress::new();
-    let watched = watch(client, id, goal, &mut progress);
+    let watched = watch(client, id, goal, seen, &mut progress);
     let ended = tokio::select! {
         answer = tokio::time::timeout(limit, watched) => answer,
         _ = tokio::signal::ctrl_c() => {
@@ -73,9 +77,15 @@ async fn until(client: &Client, id: &str, goal: Goal, limit: Duration) -> Result
     answer
 }
 
-async fn watch(client: &Client, id: &str, goal: Goal, progress: &mut Progress) -> Result<Value> {
+/// Looks until the goal is reached or out of reach. `seen` tells up to which event each run was shown.
+async fn watch(
+    client: &Client,
+    id: &str,
+    goal: Goal,
+    mut seen: HashMap<String, u64>,
+    progress: &mut Progress,
+) -> Result<Value> {
     let mut pace = tokio::time::interval(PACE);
-    let mut seen: HashMap<String, u64> = HashMap::new();
     let mut away = 0;
     loop {
         pace.tick().await;
@@ -111,6 +121,9 @@ async fn look(client: &Client, id: &str, seen: &mut HashMap<String, u64>, progre
     let runs = value["runs"].as_array().into_iter().flatten().filter_map(Value::as_str);
     for run in runs {
         let after = seen.entry(run.to_owned()).or_default();
+        if *after == u64::MAX {
+            continue;
+        }
         let answer = client.get(&["runs", run, "events"]).query(&[("after", after.to_string())]).send().await?;
         for event in parse::<Vec<RunEvent>>(&answer.value["items"])? {
             *after = event.seq.max(*after);
