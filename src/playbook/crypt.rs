@@ -5,6 +5,11 @@ use sha_crypt::{Params, sha256_crypt, sha512_crypt};
 const LETTERS: &[u8; 64] = b"./0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 const ROUNDS: u32 = 5000;
 
+/// The password as a SHA-512 crypt hash with a random salt, as `crypt(5)` describes it and every Linux reads it.
+pub fn sha512_crypt_hash(password: &str) -> Result<String, String> {
+    hash(password, "sha512", None, None)
+}
+
 /// `$6$salt$…` or `$5$salt$…`; a random salt when none is given.
 pub(super) fn hash(password: &str, kind: &str, salt: Option<&str>, rounds: Option<u32>) -> Result<String, String> {
     let salt = match salt {

@@ -16,6 +16,7 @@ pub mod value;
 pub mod yaml;
 
 pub use ast::Playbook;
+pub use crypt::sha512_crypt_hash;
 pub use event::{Diff, Event, HostSummary, Status, Summary};
 pub use inventory::{Host, Inventory};
 pub use parse::{LoadError, load, load_text};

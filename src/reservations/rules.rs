@@ -1,7 +1,5 @@
 //! What may be booked: a request is checked against the pool's rules before anything is locked.
 
-use sha_crypt::{PasswordHasher, ShaCrypt};
-
 use super::{
     Error, Request,
     model::{Labels, Minutes, password_fault, random_password},
@@ -10,6 +8,7 @@ use crate::{
     accounts::{self, Actor},
     clock::Millis,
     ctx::Ctx,
+    playbook,
     remote::Secret,
 };
 
@@ -121,13 +120,10 @@ pub(super) async fn check(ctx: &Ctx, actor: &Actor, request: Request) -> Result<
 
 /// A SHA-512 crypt hash (`$6$…`) with a random salt, as `shadow(5)` takes it. Slow on purpose, so off the reactor.
 async fn hash(password: String) -> Result<Secret, Error> {
-    tokio::task::spawn_blocking(move || {
-        // 12 bytes are 16 characters of salt: crypt(3) cuts a longer one, and then no login with it succeeds.
-        ShaCrypt::SHA512
-            .hash_password_with_salt(password.as_bytes(), &rand::random::<[u8; 12]>())
-            .map(|hash| Secret(hash.to_string()))
-            .map_err(|error| invalid("reservation_password", format!("the password cannot be hashed: {error}")))
-    })
-    .await
-    .unwrap_or_else(|_| Err(invalid("reservation_password", "the password cannot be hashed")))
+    let hashed = tokio::task::spawn_blocking(move || playbook::sha512_crypt_hash(&password)).await;
+    match hashed {
+        Ok(Ok(hash)) => Ok(Secret(hash)),
+        Ok(Err(why)) => Err(invalid("reservation_password", why)),
+        Err(_) => Err(invalid("reservation_password", "the password cannot be hashed")),
+    }
 }

@@ -45,13 +45,14 @@ remove_strays() {
   done
 }
 [ -d "/run/user/$uid" ] && umount -l "/run/user/$uid" 2>/dev/null
-for pass in 1 2 3; do
+# A pass reads every inode, so there is one more only where something was found.
+for pass in 1 2 3 4; do
   left=$(strays | head -n 5)
   [ -n "$left" ] || break
-  [ "$pass" = 1 ] && printf 'note removed stray files: %s\n' "$(printf %s "$left" | tr '\n' ' ' | cut -c 1-400)"
+  [ "$pass" -lt 4 ] || break
+  [ "$pass" -gt 1 ] || printf 'note removed stray files: %s\n' "$(printf %s "$left" | tr '\n' ' ' | cut -c 1-400)"
   remove_strays
   hunt
 done
-left=$(strays | head -n 5)
 [ -z "$left" ] || printf 'problem files of uid %s cannot be removed: %s\n' "$uid" "$(printf %s "$left" | tr '\n' ' ' | cut -c 1-400)"
 exit 0
