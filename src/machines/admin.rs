@@ -8,7 +8,7 @@ use super::{
     plan,
     register::{self, Registered, register_all},
     rules::{Entry, Fault},
-    shift, store,
+    shift, store, tell,
 };
 use crate::{
     audit::{self, Actor, Entry as AuditEntry},
@@ -96,7 +96,10 @@ pub async fn update(ctx: &Ctx, actor: &Actor, name: &str, patch: Patch) -> Resul
         return Err(Error::AddressTaken { address: other.address(), name: other.name });
     }
     let contact_now = reached && machine.state != State::Maintenance && machine.state != State::Retired;
-    let done = import::change(&mut tx, &machine, after, contact_now).await?;
+    // Somebody else may have taken the address in the meantime.
+    let done = import::change(&mut tx, &machine, after, contact_now)
+        .await
+        .map_err(|error| if is_taken(&error) { Error::Moved(name.to_owned()) } else { error.into() })?;
     let machine = done.ok_or_else(|| Error::Moved(name.to_owned()))?;
     note(&mut tx, actor, "machine.update", name, &fields.join(", ")).await?;
     if contact_now {
@@ -228,6 +231,7 @@ pub async fn quarantine(ctx: &Ctx, actor: &Actor, name: &str, reason: &str) -> R
     };
     let machine = after.ok_or_else(|| Error::Moved(name.to_owned()))?;
     note(&mut tx, actor, "machine.quarantine", name, reason).await?;
+    tell(&mut tx, &machine).await?;
     ctx.commit(tx).await?;
     Ok(machine)
 }
@@ -263,6 +267,7 @@ pub async fn release(ctx: &Ctx, actor: &Actor, name: &str) -> Result<Machine, Er
     };
     let machine = after.ok_or_else(|| Error::Moved(name.to_owned()))?;
     note(&mut tx, actor, "machine.release", name, "").await?;
+    tell(&mut tx, &machine).await?;
     ctx.commit(tx).await?;
     Ok(machine)
 }

@@ -108,9 +108,11 @@ impl Answers {
             }
             return Ok(made.bytes);
         }
+        let asked = Instant::now();
         let _turn = slot.making.lock().await;
-        // Whoever had the turn before may have made it.
-        if let Some(made) = slot.fresh(ctx) {
+        // Whoever had the turn before may have made it. What was looked at after we asked is good enough, however
+        // long that took: else a slow database would have every reader look for itself, one after the other.
+        if let Some(made) = slot.fresh(ctx).or_else(|| slot.made_since(asked)) {
             return Ok(made.bytes);
         }
         slot.make(ctx, filter).await.map(|made| made.bytes)
@@ -132,6 +134,10 @@ impl Slot {
     fn fresh(&self, ctx: &Ctx) -> Option<Made> {
         let made = self.made.lock().unwrap_or_else(PoisonError::into_inner).clone()?;
         (made.announced == ctx.db.announced() && made.at.elapsed() < OLDEST).then_some(made)
+    }
+
+    fn made_since(&self, asked: Instant) -> Option<Made> {
+        self.made.lock().unwrap_or_else(PoisonError::into_inner).clone().filter(|made| asked <= made.at)
     }
 
     async fn make(&self, ctx: &Ctx, filter: &Filter) -> sqlx::Result<Made> {

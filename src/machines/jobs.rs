@@ -6,12 +6,12 @@ use super::{
     contact,
     model::{Facts, Machine, State},
     register::{self, AT_ONCE, unwell},
-    shift, store,
+    shift, store, tell,
 };
 use crate::{
     clock::Millis,
     ctx::Ctx,
-    db::Tx,
+    db::{Tx, is_transient},
     ids::MachineId,
     jobs::{Claim, Kind, Next, enqueue, enqueue_named},
 };
@@ -92,7 +92,7 @@ async fn check_now(ctx: &Ctx, id: MachineId) -> sqlx::Result<()> {
 
 /// Probes a machine and writes down how it is. Answers what is wrong, if anything. Only a ready machine moves.
 pub(super) async fn look(ctx: &Ctx, machine: &Machine) -> sqlx::Result<Option<String>> {
-    let found = contact::probe(ctx, machine).await;
+    let found = probe_twice(ctx, machine).await;
     let wrong = found.as_ref().err().cloned();
     note(ctx, vec![(machine.clone(), found)]).await?;
     Ok(wrong)
@@ -137,16 +137,28 @@ pub async fn check_all(ctx: &Ctx) -> sqlx::Result<()> {
 async fn probe_all(ctx: &Ctx, machines: Vec<Machine>) -> sqlx::Result<()> {
     let probes = stream::iter(machines)
         .map(|machine| async move {
-            let found = contact::probe(ctx, &machine).await;
+            let found = probe_twice(ctx, &machine).await;
             (machine, found)
         })
         .buffer_unordered(AT_ONCE)
         .ready_chunks(AT_ONCE);
     let mut probes = std::pin::pin!(probes);
     while let Some(found) = probes.next().await {
-        note(ctx, found).await?;
+        match note(ctx, found).await {
+            // It collided with a booking; the next look finds the same.
+            Err(error) if is_transient(&error) => {}
+            other => other?,
+        }
     }
     Ok(())
+}
+
+/// One lost packet does not cost a machine its place in the pool.
+async fn probe_twice(ctx: &Ctx, machine: &Machine) -> Result<Option<Facts>, String> {
+    match contact::probe(ctx, machine).await {
+        Err(_) => contact::probe(ctx, machine).await,
+        well => well,
+    }
 }
 
 /// Writes down how machines are, unless somebody took them meanwhile.
@@ -165,7 +177,8 @@ async fn note(ctx: &Ctx, found: Vec<(Machine, Result<Option<Facts>, String>)>) -
             }
             Err(why) => {
                 let change = unwell(&machine, &why, tx.now);
-                if shift(&mut tx, &machine, State::Quarantined, change).await?.is_some() {
+                if let Some(machine) = shift(&mut tx, &machine, State::Quarantined, change).await? {
+                    tell(&mut tx, &machine).await?;
                     tracing::warn!(machine.name = machine.name, "a ready machine is set aside: {why}");
                 }
             }

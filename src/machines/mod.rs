@@ -42,6 +42,7 @@ use crate::{
     clock::rfc3339,
     db::{Dialect, Lock, Tx},
     ids::LeaseId,
+    notifications::{self, News},
 };
 
 /// Why something about machines was refused.
@@ -173,6 +174,20 @@ pub async fn shift(tx: &mut Tx, machine: &Machine, to: State, why: Change) -> sq
             .increment(1);
     }
     Ok(Some(after))
+}
+
+/// Tells screens where a machine is now. The reason is for admins and stays out of it.
+async fn tell(tx: &mut Tx, machine: &Machine) -> sqlx::Result<()> {
+    let message = format!("machine `{}` is {}", machine.name, machine.state);
+    let news = News {
+        kind: "machine.state",
+        account: None,
+        reservation: None,
+        machine: Some(&machine.name),
+        message: &message,
+        data: serde_json::json!({ "state": machine.state }),
+    };
+    notifications::announce(tx, news).await
 }
 
 /// The machine as a move leaves it.

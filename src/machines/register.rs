@@ -8,11 +8,12 @@ use futures_util::{StreamExt, stream};
 use super::{
     contact::{self, Contact, NoContact},
     model::{Change, Count, Machine, State, backoff},
-    shift, store,
+    shift, store, tell,
 };
 use crate::{
     clock::{Millis, millis},
     ctx::Ctx,
+    db::is_transient,
     ids::MachineId,
 };
 
@@ -95,33 +96,50 @@ async fn claim(ctx: &Ctx, ids: &[MachineId]) -> sqlx::Result<Vec<Machine>> {
     Ok(claimed)
 }
 
+/// Writes down what contacts found. Tried again when it collides with an import or a booking.
 async fn settle(ctx: &Ctx, found: Vec<(Machine, Result<Contact, NoContact>)>) -> sqlx::Result<Vec<Registered>> {
+    let mut tries = 0;
+    loop {
+        match try_settle(ctx, &found).await {
+            Err(error) if is_transient(&error) && tries < 5 => tries += 1,
+            other => return other,
+        }
+    }
+}
+
+async fn try_settle(ctx: &Ctx, found: &[(Machine, Result<Contact, NoContact>)]) -> sqlx::Result<Vec<Registered>> {
     let mut tx = ctx.db.begin_write().await?;
     let mut registered = Vec::new();
-    for (mut machine, found) in found {
+    for (machine, found) in found {
+        let mut machine = machine.clone();
+        let was_unwell = 0 < machine.failures;
         machine.last_check_at = Some(tx.now);
         let (after, steps, error) = match found {
             Ok(contact) => {
                 let now = tx.now;
                 machine.key_installed_at =
                     machine.key_installed_at.or((contact.key_works && machine.key_file.is_none()).then_some(now));
-                machine.host_keys = contact.host_keys;
-                machine.facts = contact.facts;
+                machine.host_keys.clone_from(&contact.host_keys);
+                machine.facts.clone_from(&contact.facts);
                 let verifying = shift(&mut tx, &machine, State::Verifying, Change::plain()).await?;
                 let after = match verifying {
                     Some(machine) => shift(&mut tx, &machine, State::Ready, Change::plain()).await?,
                     None => None,
                 };
-                (after, contact.steps, None)
+                (after, &contact.steps, None)
             }
             Err(failure) => {
                 let change = unwell(&machine, &failure.why, tx.now);
-                (shift(&mut tx, &machine, State::Quarantined, change).await?, failure.steps, Some(failure.why))
+                let after = shift(&mut tx, &machine, State::Quarantined, change).await?;
+                (after, &failure.steps, Some(failure.why.clone()))
             }
         };
         // None: somebody moved it meanwhile, and knows more.
         let Some(machine) = after else { continue };
-        registered.push(Registered { machine, steps, error });
+        if was_unwell || error.is_some() {
+            tell(&mut tx, &machine).await?;
+        }
+        registered.push(Registered { machine, steps: steps.clone(), error });
     }
     ctx.commit(tx).await?;
     Ok(registered)

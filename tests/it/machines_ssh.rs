@@ -1,11 +1,6 @@
 //! Registration against a real sshd: host keys, passwords, Berth's key, and machines that behave badly.
 
-use std::{
-    io::{Read, Write},
-    net::TcpListener,
-    os::unix::fs::PermissionsExt,
-    time::Duration,
-};
+use std::{io::Write, net::TcpListener, os::unix::fs::PermissionsExt, time::Duration};
 
 use berth::config::Remote;
 use serde_json::{Value, json};
@@ -75,7 +70,7 @@ async fn a_lost_key_is_installed_again_by_the_kept_password() {
     std::fs::remove_file(sshd.home().join(".ssh/authorized_keys")).unwrap();
     let view = admin.post("/api/machines/quay/check", &json!({})).await.expect(200);
     assert_eq!(view["state"], "quarantined", "{view:#}");
-    berth.advance(Duration::from_secs(60));
+    berth.advance(Duration::from_mins(1));
     berth.ctx.wake.notify_one();
     berth::machines::jobs::retry_quarantined(&berth.ctx).await.unwrap();
     berth.run_jobs().await;
@@ -98,7 +93,7 @@ async fn a_changed_host_key_is_refused_before_any_login_until_an_admin_accepts_i
     assert_eq!(view["state"], "quarantined", "{view:#}");
     assert!(view["reason"].as_str().unwrap().contains("host key"), "{view:#}");
     // Another try, this time of the registration, which would use the password.
-    berth.advance(Duration::from_secs(3600));
+    berth.advance(Duration::from_hours(1));
     let admin = berth.admin().await;
     let view = admin.post("/api/machines/quay/check", &json!({})).await.expect(200);
     assert_eq!(view["state"], "quarantined");
@@ -140,7 +135,7 @@ async fn a_wrong_password_and_a_closed_port_quarantine_the_machine_with_the_reas
     assert_eq!(view["state"], "quarantined");
     assert!(view["reason"].as_str().unwrap().contains("cannot be reached"), "{view:#}");
     sshd.up();
-    berth.advance(Duration::from_secs(3600));
+    berth.advance(Duration::from_hours(1));
     berth::machines::jobs::retry_quarantined(&berth.ctx).await.unwrap();
     berth.run_jobs().await;
     assert_eq!(show(&berth.admin().await).await["state"], "ready");
@@ -182,7 +177,7 @@ fn stranger(bytes: Option<&'static [u8]>) -> u16 {
             let Ok(mut stream) = stream else { return };
             std::thread::spawn(move || match bytes {
                 Some(bytes) => while stream.write_all(bytes).is_ok() {},
-                None => drop(stream.read(&mut [0; 1 << 16]).and_then(|_| stream.read(&mut [0; 1]))),
+                None => drop(std::io::copy(&mut stream, &mut std::io::sink())),
             });
         }
     });
