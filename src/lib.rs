@@ -60,11 +60,11 @@ pub mod leases;
 /// N machines for a time.
 pub mod reservations;
 
-/// The HTTP server: routes, OpenAPI, start and stop.
-pub mod server;
-
 /// The clockwork: what runs when.
 pub mod scheduler;
+
+/// The HTTP server: routes, OpenAPI, start and stop.
+pub mod server;
 
 /// The command line.
 pub mod cli;
