@@ -2,12 +2,13 @@
 
 use std::{ops::Deref, sync::Arc};
 
+use anyhow::Context;
 use tokio::sync::Notify;
 
 use crate::{
     clock::Clock,
     config::Config,
-    db::{Db, Tx},
+    db::{Db, Settings, Tx},
     seal::Sealer,
 };
 
@@ -33,6 +34,20 @@ pub struct Parts {
 }
 
 impl Ctx {
+    /// Reads or makes the secrets, and connects to the database.
+    pub async fn connect(mut config: Config, clock: Clock) -> anyhow::Result<Self> {
+        config.ensure_secrets().map_err(|fault| anyhow::anyhow!("{fault}"))?;
+        let key = config.secret_key_bytes().context("BERTH_SECRET_KEY is not 32 bytes in base64")?;
+        let settings = Settings {
+            url: config.database.url.0.clone(),
+            retries: config.database.max_retries,
+            retry_every: config.database.retry,
+            max_connections: 16,
+        };
+        let db = Db::connect(&settings, clock.clone()).await?;
+        Ok(Self::new(config, db, clock, Sealer::new(&key)))
+    }
+
     /// Puts the parts together.
     pub fn new(config: Config, db: Db, clock: Clock, sealer: Sealer) -> Self {
         Self(Arc::new(Parts { config, db, clock, sealer, wake: Notify::new(), news: Notify::new() }))

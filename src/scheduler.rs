@@ -130,7 +130,7 @@ async fn ask(ctx: &Ctx, kind: &'static Kind) -> sqlx::Result<()> {
 
 /// Runs the scheduler as a process of its own: waits for the schema that it needs, never migrates.
 pub async fn serve(config: Config, stop: CancellationToken) -> anyhow::Result<()> {
-    let ctx = crate::server::context(config, Clock::default()).await?;
+    let ctx = Ctx::connect(config, Clock::default()).await?;
     let patience = Duration::from_secs(2);
     loop {
         match ctx.db.schema().await {

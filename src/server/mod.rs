@@ -19,10 +19,8 @@ use crate::{
     clock::Clock,
     config::{self, Config, Remote},
     ctx::Ctx,
-    db::{Db, Settings},
     http::{self, Problem},
     machines, notifications, provisioning, reservations, scheduler,
-    seal::Sealer,
 };
 
 /// How long requests may go on after a stop was asked for.
@@ -100,20 +98,6 @@ async fn wrong_method(method: axum::http::Method) -> Problem {
     Problem::new(status, "wrong-method", format!("this route does not take {method}; the `Allow` header says what it takes"))
 }
 
-/// Reads the secrets, connects to the database.
-pub async fn context(mut config: Config, clock: Clock) -> anyhow::Result<Ctx> {
-    config.ensure_secrets().map_err(|fault| anyhow::anyhow!("{fault}"))?;
-    let key = config.secret_key_bytes().context("BERTH_SECRET_KEY is not 32 bytes in base64")?;
-    let settings = Settings {
-        url: config.database.url.0.clone(),
-        retries: config.database.max_retries,
-        retry_every: config.database.retry,
-        max_connections: 16,
-    };
-    let db = Db::connect(&settings, clock.clone()).await?;
-    Ok(Ctx::new(config, db, clock, Sealer::new(&key)))
-}
-
 /// A server that listens.
 #[derive(Debug)]
 pub struct Server {
@@ -139,7 +123,7 @@ impl Server {
         if config.remote == Remote::Fake {
             tracing::warn!("BERTH_REMOTE=fake: no machine is ever contacted; this is for measuring only");
         }
-        let ctx = context(config, clock).await?;
+        let ctx = Ctx::connect(config, clock).await?;
         ctx.db.migrate().await.context("the database cannot be brought up to date")?;
         accounts::seed_admin(&ctx).await.context("the first admin cannot be made")?;
         let listener = bind(listen).await?;

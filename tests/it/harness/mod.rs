@@ -81,7 +81,7 @@ impl TestBerth {
         let mut config = config(database, &folder).await;
         change(&mut config);
         let clock = Clock::default();
-        let ctx = server::context(config, clock.clone()).await.unwrap();
+        let ctx = Ctx::connect(config, clock.clone()).await.unwrap();
         ctx.db.migrate().await.unwrap();
         berth::accounts::seed_admin(&ctx).await.unwrap();
         let listener = TcpListener::bind(ctx.config.listen).await.unwrap();
