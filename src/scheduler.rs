@@ -136,7 +136,10 @@ pub async fn serve(config: Config, stop: CancellationToken) -> anyhow::Result<()
         match ctx.db.schema().await {
             Ok(Schema::Current) => break,
             Ok(Schema::Behind(missing)) => {
-                tracing::info!(missing, "waiting for `berth serve` or `berth migrate` to bring the database up to date");
+                tracing::info!(
+                    missing,
+                    "waiting for `berth serve` or `berth migrate` to bring the database up to date"
+                );
             }
             Ok(Schema::Ahead) => anyhow::bail!("the database belongs to a newer Berth; update this program"),
             Err(error) => tracing::warn!(%error, "the database does not answer"),

@@ -7,8 +7,14 @@ use berth::{config::Config, scheduler, server, telemetry};
 #[tokio::main]
 async fn main() -> ExitCode {
     if std::env::args().len() != 1 {
-        eprintln!("berth-scheduler takes no arguments; it is configured as `berth serve` is, see `berth config example`");
-        return if std::env::args().nth(1).is_some_and(|arg| arg == "--help") { ExitCode::SUCCESS } else { ExitCode::from(2) };
+        eprintln!(
+            "berth-scheduler takes no arguments; it is configured as `berth serve` is, see `berth config example`"
+        );
+        return if std::env::args().nth(1).is_some_and(|arg| arg == "--help") {
+            ExitCode::SUCCESS
+        } else {
+            ExitCode::from(2)
+        };
     }
     let config = match Config::load() {
         Ok(config) => config,

@@ -169,7 +169,8 @@ pub(super) async fn count_overdue(conn: &mut AnyConnection, since: Millis, now: 
 
 pub(super) async fn beat(tx: &mut Tx, process: &str) -> sqlx::Result<bool> {
     let now = tx.now;
-    let done = sqlx::query("update heartbeat set at = ? where process = ?").bind(now).bind(process).execute(&mut **tx).await?;
+    let done =
+        sqlx::query("update heartbeat set at = ? where process = ?").bind(now).bind(process).execute(&mut **tx).await?;
     Ok(done.rows_affected() == 1)
 }
 

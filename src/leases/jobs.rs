@@ -42,8 +42,7 @@ pub async fn remind(ctx: &Ctx) -> sqlx::Result<usize> {
                 continue;
             }
             let seconds = (ending.expires_at - tx.now) / 1000;
-            let message =
-                format!("your reservation ends in {}, at {}", in_words(seconds), rfc3339(ending.expires_at));
+            let message = format!("your reservation ends in {}, at {}", in_words(seconds), rfc3339(ending.expires_at));
             notifications::announce(
                 &mut tx,
                 News {

@@ -94,11 +94,7 @@ pub async fn count_live(conn: &mut AnyConnection, account: AccountId) -> sqlx::R
 }
 
 /// Kind and id of leases for which something is due and no job of kind `drive` stands.
-pub async fn without_job(
-    conn: &mut AnyConnection,
-    kind: LeaseKind,
-    limit: i64,
-) -> sqlx::Result<Vec<String>> {
+pub async fn without_job(conn: &mut AnyConnection, kind: LeaseKind, limit: i64) -> sqlx::Result<Vec<String>> {
     let rows = sqlx::query(
         "select l.id from lease l where l.kind = ? and l.state not in ('closed', 'failed') \
          and not exists (select 1 from job j where j.kind = ? and j.subject = l.id) order by l.created_at limit ?",
@@ -127,7 +123,12 @@ pub async fn to_remind(tx: &mut Tx, minutes: i64, by: Millis) -> sqlx::Result<Ve
     let now = tx.now;
     let text = with_conditions(
         "select id, account_id, expires_at from lease where {}",
-        &["state = 'active'", "? < expires_at", "expires_at <= ?", "(reminded_minutes is null or ? < reminded_minutes)"],
+        &[
+            "state = 'active'",
+            "? < expires_at",
+            "expires_at <= ?",
+            "(reminded_minutes is null or ? < reminded_minutes)",
+        ],
     );
     let rows = sqlx::query(text).bind(now).bind(by).bind(minutes).fetch_all(&mut **tx).await?;
     let decode = |error: uuid::Error| sqlx::Error::Decode(Box::new(error));
@@ -158,7 +159,11 @@ pub async fn mark_reminded(tx: &mut Tx, id: LeaseId, minutes: i64) -> sqlx::Resu
 
 /// A longer lease may be reminded of again.
 pub async fn forget_reminders(tx: &mut Tx, id: LeaseId) -> sqlx::Result<()> {
-    sqlx::query("update lease set reminded_minutes = null where id = ?").bind(id.to_string()).execute(&mut **tx).await.map(drop)
+    sqlx::query("update lease set reminded_minutes = null where id = ?")
+        .bind(id.to_string())
+        .execute(&mut **tx)
+        .await
+        .map(drop)
 }
 
 /// How many leases stand in each state.

@@ -12,9 +12,9 @@ use axum::{
 };
 use futures_util::stream;
 use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
-use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::store::{self, EventRow};
@@ -103,9 +103,10 @@ async fn follow_events(
 ) -> Result<Response, Problem> {
     let last = headers.get("last-event-id").and_then(|value| value.to_str().ok()).map(str::to_owned);
     let after = match last.or(following.after) {
-        Some(text) => Some(Uuid::parse_str(&text).map_err(|_| {
-            Problem::invalid("invalid-event-id", "/after", "`after` is not the id of an event")
-        })?),
+        Some(text) => Some(
+            Uuid::parse_str(&text)
+                .map_err(|_| Problem::invalid("invalid-event-id", "/after", "`after` is not the id of an event"))?,
+        ),
         None => None,
     };
     let seer = (!actor.is_admin()).then_some(actor.id);
@@ -120,7 +121,11 @@ async fn follow_events(
         let next_cursor = items.last().map(|event| event.id.clone());
         return Ok(Json(List { items, next_cursor }).into_response());
     }
-    let events = stream::unfold(feed, |mut feed| async move { feed.next().await.map(|event| (Ok::<_, Infallible>(event), feed)) });
+    let events =
+        stream::unfold(
+            feed,
+            |mut feed| async move { feed.next().await.map(|event| (Ok::<_, Infallible>(event), feed)) },
+        );
     let keep_alive = KeepAlive::new().interval(Duration::from_secs(15)).text("alive");
     let mut response = Sse::new(events).keep_alive(keep_alive).into_response();
     // A proxy that gathers a stream before it passes it on would hold events back.
@@ -158,7 +163,9 @@ impl Feed {
         loop {
             if let Some(row) = self.waiting.pop_front() {
                 let view = EventView::from(row);
-                return Some(Event::default().id(view.id.clone()).event(view.kind.clone()).json_data(view).unwrap_or_default());
+                return Some(
+                    Event::default().id(view.id.clone()).event(view.kind.clone()).json_data(view).unwrap_or_default(),
+                );
             }
             let ctx = self.ctx.clone();
             let news = ctx.news.notified();

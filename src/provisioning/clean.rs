@@ -72,7 +72,10 @@ impl<'a> Cleaner<'a> {
             return Ok(());
         }
         let shown = differences.iter().take(5).cloned().collect::<Vec<_>>().join("; ");
-        Err(Trouble::Failed(format!("the machine is not as it was before ({} differences): {shown}", differences.len())))
+        Err(Trouble::Failed(format!(
+            "the machine is not as it was before ({} differences): {shown}",
+            differences.len()
+        )))
     }
 
     /// Runs a script about the account; a line that begins with `problem` is why it is not clean.

@@ -114,7 +114,9 @@ pub async fn create(
                 Some(shell) => uid_of(&shell, &person.username).await,
                 None => Err(Trouble::Unreachable("the connection broke".to_owned())),
             },
-            None => Err(Trouble::Failed("the playbook does not name this machine; its `hosts` should be `all`".to_owned())),
+            None => {
+                Err(Trouble::Failed("the playbook does not name this machine; its `hosts` should be `all`".to_owned()))
+            }
         };
         results.push((machine.id, result));
     }
@@ -143,7 +145,9 @@ async fn uid_of(shell: &Shell, username: &str) -> Result<i64, Trouble> {
         "" => Err(Trouble::Failed(format!("the playbook ended well but made no account `{username}`"))),
         text => match text.parse() {
             Ok(uid) if 500 <= uid => Ok(uid),
-            _ => Err(Trouble::Failed(format!("the account `{username}` has the uid {text}, which belongs to the system"))),
+            _ => Err(Trouble::Failed(format!(
+                "the account `{username}` has the uid {text}, which belongs to the system"
+            ))),
         },
     }
 }

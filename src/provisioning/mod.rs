@@ -68,9 +68,13 @@ fn book(ctx: &Ctx, file: &Path) -> Result<Playbook, Trouble> {
         return playbook::load(&path).map_err(broken);
     }
     match file.to_str() {
-        Some(CREATE) => playbook::load_text(include_str!("../../playbooks/create-users.yml"), CREATE, Path::new(".")).map_err(broken),
-        Some(REMOVE) => playbook::load_text(include_str!("../../playbooks/remove-users.yml"), REMOVE, Path::new(".")).map_err(broken),
-        _ => Err(Trouble::Failed(format!("there is no playbook `{name}`; put it into the folder BERTH_PLAYBOOKS names"))),
+        Some(CREATE) => playbook::load_text(include_str!("../../playbooks/create-users.yml"), CREATE, Path::new("."))
+            .map_err(broken),
+        Some(REMOVE) => playbook::load_text(include_str!("../../playbooks/remove-users.yml"), REMOVE, Path::new("."))
+            .map_err(broken),
+        _ => {
+            Err(Trouble::Failed(format!("there is no playbook `{name}`; put it into the folder BERTH_PLAYBOOKS names")))
+        }
     }
 }
 
@@ -88,7 +92,8 @@ pub fn remove_playbook(ctx: &Ctx, pool: &str) -> PathBuf {
 
 /// A shell of our own on the machine; everything an earlier one still did there is ended first.
 async fn open(ctx: &Ctx, machine: &Machine) -> Result<Shell, Trouble> {
-    let target = machines::target(ctx, machine, Some(FENCE)).map_err(|error| Trouble::Unreachable(error.to_string()))?;
+    let target =
+        machines::target(ctx, machine, Some(FENCE)).map_err(|error| Trouble::Unreachable(error.to_string()))?;
     Ok(Shell::open(&target).await?)
 }
 
@@ -103,19 +108,13 @@ async fn play(
     let connections = playbook::Connections::default();
     let mut entries = Vec::with_capacity(hosts.len());
     for (machine, shell) in hosts {
-        entries.push(playbook::Host {
-            target: shell.target().clone(),
-            vars: vars.clone(),
-            groups: Vec::new(),
-        });
+        entries.push(playbook::Host { target: shell.target().clone(), vars: vars.clone(), groups: Vec::new() });
         connections.put(&machine.name, shell);
     }
     let inventory = playbook::Inventory::from_hosts(entries);
     // Whoever logs in, accounts are root's business; for root this changes nothing.
-    let options =
-        playbook::Options { forks: inventory.len().max(1), become_it: true, ..playbook::Options::default() };
-    let summary =
-        playbook::run(book, &inventory, &options, &connections, &|event| recorder.hear(&event), lost).await;
+    let options = playbook::Options { forks: inventory.len().max(1), become_it: true, ..playbook::Options::default() };
+    let summary = playbook::run(book, &inventory, &options, &connections, &|event| recorder.hear(&event), lost).await;
     recorder.count(&summary);
     (summary, connections)
 }

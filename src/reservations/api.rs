@@ -85,7 +85,10 @@ pub struct CreateReservation {
 
 impl std::fmt::Debug for CreateReservation {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("CreateReservation").field("count", &self.count).field("pool", &self.pool).finish_non_exhaustive()
+        f.debug_struct("CreateReservation")
+            .field("count", &self.count)
+            .field("pool", &self.pool)
+            .finish_non_exhaustive()
     }
 }
 

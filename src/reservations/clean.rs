@@ -39,8 +39,7 @@ async fn clean(ctx: Ctx, claim: Claim) -> anyhow::Result<Next> {
         let mut tx = ctx.db.begin_write().await?;
         let playbook = provisioning::remove_playbook(&ctx, &task.reservation.pool).display().to_string();
         let owner = (task.reservation.lease.account, task.reservation.id());
-        let recorder =
-            Recorder::begin(&ctx, &mut tx, RunKind::Clean, &playbook, owner, &[&task.machine.name]).await?;
+        let recorder = Recorder::begin(&ctx, &mut tx, RunKind::Clean, &playbook, owner, &[&task.machine.name]).await?;
         tx.commit().await?;
         recorder
     };
@@ -93,7 +92,8 @@ async fn advance(ctx: &Ctx, claim: &Claim, task: &mut Task, to: State) -> anyhow
     let mut tx = ctx.db.begin_write().await?;
     let machine = lock(&mut tx, claim, task.machine.id).await?;
     if machine.state != to {
-        task.machine = shift(&mut tx, &machine, to, Change::because(machine.reason.clone().unwrap_or_default())).await?;
+        task.machine =
+            shift(&mut tx, &machine, to, Change::because(machine.reason.clone().unwrap_or_default())).await?;
     }
     store::save_allotment(&mut tx, &task.allotment).await?;
     ctx.commit(tx).await?;
@@ -204,8 +204,7 @@ async fn set_aside(
     )
     .await?;
     if claim.attempts == 0 {
-        let entry =
-            audit::Entry { actor: "berth", action: "machine.quarantine", target: &machine.name, detail: &why };
+        let entry = audit::Entry { actor: "berth", action: "machine.quarantine", target: &machine.name, detail: &why };
         audit::record(&mut tx, &entry).await?;
     }
     ctx.commit(tx).await?;

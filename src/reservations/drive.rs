@@ -9,7 +9,7 @@ use std::{collections::HashMap, time::Duration};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    CLEAN, Allotment, Reservation, Seat, allot, end, leases, machines, model::Labels, password_owner, save, store, tell,
+    Allotment, CLEAN, Reservation, Seat, allot, end, leases, machines, model::Labels, password_owner, save, store, tell,
 };
 use crate::{
     clock::millis,
@@ -89,7 +89,8 @@ async fn try_start(ctx: &Ctx, claim: &Claim, reservation: &Reservation) -> anyho
         return Ok(Some(Next::Finished));
     }
     let behind = store::is_behind(&mut tx, &reservation.pool, id, now).await?;
-    let chosen = if behind { Vec::new() } else { take(&mut tx, reservation, &reservation.labels, reservation.count).await? };
+    let chosen =
+        if behind { Vec::new() } else { take(&mut tx, reservation, &reservation.labels, reservation.count).await? };
     if chosen.len() < reservation.count {
         drop(tx);
         return Ok(Some(Next::Again(IN_LINE)));
@@ -133,7 +134,8 @@ async fn provision(ctx: &Ctx, claim: &Claim, reservation: &Reservation) -> anyho
     let person = person(ctx, reservation)?;
     let playbook = provisioning::create_playbook(ctx, &reservation.pool);
     for round in 1..=ROUNDS {
-        let Some((recorder, places)) = begin_round(ctx, claim, reservation, &playbook.display().to_string()).await? else {
+        let Some((recorder, places)) = begin_round(ctx, claim, reservation, &playbook.display().to_string()).await?
+        else {
             return Ok(None);
         };
         let outcomes = run_round(ctx, claim, reservation, &recorder, &places, &person, &playbook).await?;
@@ -374,7 +376,8 @@ async fn expire_or_park(ctx: &Ctx, claim: &Claim, id: LeaseId) -> anyhow::Result
         return Ok(Some(Next::Finished));
     }
     let late = tx.now.saturating_sub(lease.expires_at);
-    metrics::histogram!("berth_revocation_lag_seconds").record(f64::from(u32::try_from(late).unwrap_or(u32::MAX)) / 1000.0);
+    metrics::histogram!("berth_revocation_lag_seconds")
+        .record(f64::from(u32::try_from(late).unwrap_or(u32::MAX)) / 1000.0);
     end(&mut tx, &mut lease, "its time is over").await?;
     ctx.commit(tx).await?;
     Ok(None)

@@ -251,7 +251,11 @@ pub async fn release(ctx: &Ctx, actor: &Actor, id: LeaseId) -> Result<LeaseState
     if state.is_ending() {
         return Ok(state);
     }
-    let reason = if lease.account == actor.id { "released by its owner".to_owned() } else { format!("released by `{}`", actor.username) };
+    let reason = if lease.account == actor.id {
+        "released by its owner".to_owned()
+    } else {
+        format!("released by `{}`", actor.username)
+    };
     end(&mut tx, &mut lease, &reason).await?;
     note(&mut tx, actor, "reservation.release", id, &reason).await?;
     ctx.commit(tx).await?;
@@ -320,6 +324,9 @@ fn password_owner(id: LeaseId) -> String {
 fn moment(text: &str) -> Result<Millis, Error> {
     text.parse::<jiff::Timestamp>().map(jiff::Timestamp::as_millisecond).map_err(|_| Error::Invalid {
         field: "starts_at",
-        detail: format!("`{}` is no moment; write it as 2026-01-31T09:00:00Z", text.chars().take(40).collect::<String>()),
+        detail: format!(
+            "`{}` is no moment; write it as 2026-01-31T09:00:00Z",
+            text.chars().take(40).collect::<String>()
+        ),
     })
 }

@@ -150,7 +150,10 @@ impl Seat {
 impl std::str::FromStr for Seat {
     type Err = String;
     fn from_str(text: &str) -> Result<Self, String> {
-        Self::ALL.into_iter().find(|seat| seat.as_str() == text).ok_or_else(|| format!("`{text}` is no allotment state"))
+        Self::ALL
+            .into_iter()
+            .find(|seat| seat.as_str() == text)
+            .ok_or_else(|| format!("`{text}` is no allotment state"))
     }
 }
 
@@ -186,12 +189,13 @@ pub fn password_fault(password: &str) -> Option<&'static str> {
     match password {
         "" => Some("it is empty; leave it out to get a random one"),
         text if 255 < text.len() => Some("it has more than 255 bytes"),
-        text if text.chars().any(char::is_control) => Some("it has a control character, which cannot be typed at a login"),
+        text if text.chars().any(char::is_control) => {
+            Some("it has a control character, which cannot be typed at a login")
+        }
         text if text.chars().count() < 4 => Some("it has fewer than 4 characters"),
         _ => None,
     }
 }
-
 
 #[cfg(test)]
 mod tests {
@@ -202,7 +206,9 @@ mod tests {
         for (text, minutes) in [("1", 1), ("60", 60), ("90m", 90), ("2h", 120), ("1d", 1440), ("007", 7)] {
             assert_eq!(Minutes::parse(text).unwrap().get(), minutes, "{text}");
         }
-        for text in ["", "0", "0m", "-1", "1.5", "1e12", "999999999999", "4294967295h", "m", "h2", "2 h", "+5", "٣", "5s"] {
+        for text in
+            ["", "0", "0m", "-1", "1.5", "1e12", "999999999999", "4294967295h", "m", "h2", "2 h", "+5", "٣", "5s"]
+        {
             assert!(Minutes::parse(text).is_err(), "{text}");
         }
     }

@@ -62,7 +62,9 @@ pub(super) async fn check(ctx: &Ctx, actor: &Actor, request: Request) -> Result<
     let most = most_machines(ctx, &pool);
     let count = match usize::try_from(request.count) {
         Ok(count) if 0 < count && count <= most as usize => count,
-        _ => return Err(invalid("count", format!("`{}` is no number of machines; ask for 1 to {most}", request.count))),
+        _ => {
+            return Err(invalid("count", format!("`{}` is no number of machines; ask for 1 to {most}", request.count)));
+        }
     };
     let longest = most_minutes(ctx, &pool);
     if longest < request.duration.get() {

@@ -97,8 +97,10 @@ pub async fn list(conn: &mut AnyConnection, filter: &Filter<'_>, limit: i64) -> 
     if filter.before.is_some() {
         conditions.push("l.id < ?");
     }
-    let text =
-        format!("select {} from lease l join reservation r on r.id = l.id where {{}} order by l.id desc limit ?", columns());
+    let text = format!(
+        "select {} from lease l join reservation r on r.id = l.id where {{}} order by l.id desc limit ?",
+        columns()
+    );
     let mut query = sqlx::query(with_conditions(&text, &conditions));
     if let Some(account) = filter.account {
         query = query.bind(account.to_string());

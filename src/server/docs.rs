@@ -28,7 +28,10 @@ pub(super) fn routes(document: &Value) -> Router<Ctx> {
     Router::new()
         .route("/api/openapi.json", get(json))
         .route("/api/docs", get(|| async { typed("text/html; charset=utf-8", include_str!("docs/page.html")) }))
-        .route("/api/docs/page.js", get(|| async { typed("text/javascript; charset=utf-8", include_str!("docs/page.js")) }))
+        .route(
+            "/api/docs/page.js",
+            get(|| async { typed("text/javascript; charset=utf-8", include_str!("docs/page.js")) }),
+        )
         .route("/api/docs/page.css", get(|| async { typed("text/css; charset=utf-8", include_str!("docs/page.css")) }))
         .route("/", get(|| async { axum::response::Redirect::temporary("/api/docs") }))
 }

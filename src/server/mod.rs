@@ -95,7 +95,11 @@ async fn nowhere(uri: axum::http::Uri) -> Problem {
 
 async fn wrong_method(method: axum::http::Method) -> Problem {
     let status = axum::http::StatusCode::METHOD_NOT_ALLOWED;
-    Problem::new(status, "wrong-method", format!("this route does not take {method}; the `Allow` header says what it takes"))
+    Problem::new(
+        status,
+        "wrong-method",
+        format!("this route does not take {method}; the `Allow` header says what it takes"),
+    )
 }
 
 /// A server that listens.
@@ -145,7 +149,9 @@ impl Server {
         if let Some(internal) = internal {
             let app = probes::internal(&ctx);
             let stop = stop.clone();
-            tokio::spawn(async move { axum::serve(internal, app).with_graceful_shutdown(stop.cancelled_owned()).await });
+            tokio::spawn(
+                async move { axum::serve(internal, app).with_graceful_shutdown(stop.cancelled_owned()).await },
+            );
         }
         let serving = axum::serve(listener, app).with_graceful_shutdown(stop.clone().cancelled_owned()).into_future();
         tokio::pin!(serving);
@@ -161,9 +167,9 @@ impl Server {
 }
 
 async fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
-    TcpListener::bind(address)
-        .await
-        .with_context(|| format!("cannot listen on {address}; is another server there? set BERTH_LISTEN or BERTH_METRICS_LISTEN"))
+    TcpListener::bind(address).await.with_context(|| {
+        format!("cannot listen on {address}; is another server there? set BERTH_LISTEN or BERTH_METRICS_LISTEN")
+    })
 }
 
 /// Serves until the process is asked to stop.

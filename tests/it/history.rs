@@ -166,7 +166,10 @@ async fn prove(database: Database) {
     let url = setup.url();
     let admin = sign_in(&url).await;
     let yaml: String = std::iter::once("machines:\n".to_owned())
-        .chain((1..=MACHINES).map(|n| format!("  - {{ name: m{n}, host: 192.0.2.{n}, port: 22, user: root, password: x }}\n")))
+        .chain(
+            (1..=MACHINES)
+                .map(|n| format!("  - {{ name: m{n}, host: 192.0.2.{n}, port: 22, user: root, password: x }}\n")),
+        )
         .collect();
     admin.post_yaml("/api/machines/import", &yaml).await.expect(200);
     until_ready(&admin).await;

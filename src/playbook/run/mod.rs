@@ -265,14 +265,8 @@ impl Run<'_> {
             return Ok(true);
         }
         for (index, batch) in batches(&hosts, &play.serial).into_iter().enumerate() {
-            let batch = Batch {
-                number,
-                index,
-                play,
-                hosts: batch,
-                all_hosts: hosts.clone(),
-                over: AtomicBool::new(false),
-            };
+            let batch =
+                Batch { number, index, play, hosts: batch, all_hosts: hosts.clone(), over: AtomicBool::new(false) };
             futures_util::stream::iter(&batch.hosts)
                 .for_each_concurrent(self.options.forks.max(1), |name| {
                     let batch = &batch;
