@@ -1,5 +1,7 @@
 //! The client against a server of a few lines: what is sent, when a session is renewed, what errors become.
 
+#![allow(clippy::unwrap_used, reason = "a test may stop at what it did not expect")]
+
 use std::{
     io::{BufRead, BufReader, Read, Write},
     net::{TcpListener, TcpStream},
