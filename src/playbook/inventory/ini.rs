@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{Inventory, expand};
+use super::{Inventory, pattern::expand};
 use crate::playbook::yaml::{At, Fault};
 
 enum Part {

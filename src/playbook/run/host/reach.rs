@@ -1,0 +1,142 @@
+//! Reaching a host: its shell, its facts, and what is told when it is lost.
+
+use std::sync::Arc;
+
+use serde_json::{Map, Value};
+
+use super::{HostRun, Stop, view::with_prefixes};
+use crate::{
+    playbook::{
+        event::{Event, HostSummary, Status},
+        modules::{self, Args},
+        run::lock,
+        template,
+    },
+    remote::{self, Shell, Step},
+};
+
+impl HostRun<'_> {
+    /// Gathers facts with the `setup` module.
+    pub(in crate::playbook::run) async fn gather(&mut self) -> Result<(), Stop> {
+        self.drain().await?;
+        let done = self.gather_now().await;
+        match done {
+            Ok(facts) => {
+                let facts = with_prefixes(facts);
+                if let Some(known) = lock(&self.run.shared.known).get_mut(self.name) {
+                    known.facts = Some(Arc::new(facts));
+                }
+                Ok(())
+            }
+            Err(error) => {
+                self.lose("gathering facts", &error);
+                Err(Stop::Unreachable)
+            }
+        }
+    }
+
+    async fn gather_now(&mut self) -> Result<Map<String, Value>, remote::Error> {
+        let (step, args, finish) = self.setup().map_err(remote::Error::BadValue)?;
+        let shell = self.shell().await?;
+        self.last_user = None;
+        let reply = shell.send(step).await?.reply().await?;
+        let result = modules::trial::result(reply, &args, finish);
+        match result.get("ansible_facts") {
+            Some(Value::Object(facts)) => Ok(facts.clone()),
+            _ => Err(remote::Error::Closed(result.get("msg").map(modules::convert::text_of).unwrap_or_default())),
+        }
+    }
+
+    /// The step that gathers facts.
+    fn setup(&self) -> Result<(Step, Args, modules::trial::Finish), String> {
+        let module = modules::find("setup").ok_or("there is no module `setup`")?;
+        let modules::Act::Shell { library, script } = &module.act else {
+            return Err("`setup` does not run on hosts".into());
+        };
+        let args = modules::convert(module, &Map::new())?;
+        let view = self.base_view();
+        let render = |text: &str| template::text(&view, text).map_err(|e| e.to_string());
+        let eval = |text: &str| template::expression(&view, text).map_err(|e| e.to_string());
+        let judge = |text: &str| template::truth(&view, &Value::String(text.into())).map_err(|e| e.to_string());
+        let vars = Map::new();
+        let scope = modules::Scope {
+            vars: &vars,
+            search: &[],
+            render: &render,
+            eval: &eval,
+            judge: &judge,
+            check: false,
+            diff: false,
+            no_log: false,
+        };
+        let made = script(&args, &scope)?;
+        let step = Step {
+            text: made.text,
+            library: library.to_vec(),
+            files: made.files,
+            deadline: Some(self.run.options.step_timeout),
+            ..Step::default()
+        };
+        Ok((step, args, made.finish))
+    }
+
+    /// The host's shell, opened when it is first needed.
+    pub(in crate::playbook::run) async fn shell(&mut self) -> Result<Arc<Shell>, remote::Error> {
+        if let Some(shell) = &self.shell {
+            return Ok(Arc::clone(shell));
+        }
+        let view = self.base_view();
+        let target = self.run.target(self.name, &view, self.batch.play).map_err(remote::Error::BadValue)?;
+        let shell = self.run.connections.open(&target).await?;
+        self.shell = Some(Arc::clone(&shell));
+        Ok(shell)
+    }
+
+    pub(in crate::playbook::run) fn note(&self, change: impl FnOnce(&mut HostSummary)) {
+        let mut summary = lock(&self.run.summary);
+        change(summary.entry(self.name.to_owned()).or_default());
+    }
+
+    /// The connection is gone, or was never there.
+    pub(in crate::playbook::run) fn lose(&mut self, task: &str, error: &remote::Error) {
+        self.queue.clear();
+        self.shell = None;
+        self.run.connections.forget(self.name);
+        let message = error.to_string();
+        self.note(|summary| {
+            summary.unreachable = 1;
+            summary.error.get_or_insert_with(|| message.clone());
+        });
+        (self.run.sink)(Event::HostResult {
+            host: self.name.to_owned(),
+            play: self.batch.number,
+            id: 0,
+            task: task.to_owned(),
+            status: Status::Unreachable,
+            ignored: false,
+            looped: false,
+            message,
+            diff: Vec::new(),
+            result: Map::from_iter([("unreachable".to_owned(), Value::Bool(true))]),
+        });
+    }
+
+    pub(super) fn fail_whole(&self, message: &str) {
+        self.note(|summary| {
+            summary.failed += 1;
+            summary.error.get_or_insert_with(|| message.to_owned());
+        });
+        (self.run.sink)(Event::HostResult {
+            host: self.name.to_owned(),
+            play: self.batch.number,
+            id: 0,
+            task: "reading variables".into(),
+            status: Status::Failed,
+            ignored: false,
+            looped: false,
+            message: message.to_owned(),
+            diff: Vec::new(),
+            result: Map::new(),
+        });
+    }
+}
