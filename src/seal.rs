@@ -54,15 +54,15 @@ mod tests {
 
     #[test]
     fn a_secret_opens_for_its_owner_only() {
-        let sealer = Sealer::new(&[7; 32]);
-        let sealed = sealer.seal("machine:1:password", "hunter2");
+        let keeper = Sealer::new(&[7; 32]);
+        let sealed = keeper.seal("machine:1:password", "hunter2");
         assert!(!sealed.contains("hunter2"));
-        assert_ne!(sealed, sealer.seal("machine:1:password", "hunter2"), "every sealing has its own nonce");
-        assert_eq!(sealer.open("machine:1:password", &sealed).unwrap(), "hunter2");
-        assert!(sealer.open("machine:2:password", &sealed).is_err());
+        assert_ne!(sealed, keeper.seal("machine:1:password", "hunter2"), "every sealing has its own nonce");
+        assert_eq!(keeper.open("machine:1:password", &sealed).unwrap(), "hunter2");
+        assert!(keeper.open("machine:2:password", &sealed).is_err());
         assert!(Sealer::new(&[8; 32]).open("machine:1:password", &sealed).is_err());
         for damaged in ["", "1.", "1.AAAA", "2.zz", &sealed[..sealed.len() - 2]] {
-            assert!(sealer.open("machine:1:password", damaged).is_err());
+            assert!(keeper.open("machine:1:password", damaged).is_err());
         }
     }
 }

@@ -180,9 +180,9 @@ impl Runner {
             let sent = Instant::now();
             match timeout(length / 3, self.prolong(claim)).await {
                 Ok(Ok(true)) => good_until = sent + length,
-                Ok(Ok(false)) => return,
+                // The database is away; there may be time for another try.
                 Ok(Err(_)) | Err(_) if Instant::now() + length / 3 < good_until => {}
-                Ok(Err(_)) | Err(_) => return,
+                Ok(_) | Err(_) => return,
             }
         }
     }

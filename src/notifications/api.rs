@@ -192,7 +192,7 @@ impl Feed {
             let mut conn = self.ctx.db.read().await?;
             store::since(&mut conn, self.since, self.seer, BATCH).await?
         };
-        let full = rows.len() as i64 == BATCH;
+        let full = i64::try_from(rows.len()) == Ok(BATCH);
         if let Some(last) = rows.last() {
             // A full look may end in the middle of a moment; it must still get ahead.
             let back = if full { 0 } else { OVERLAP };
@@ -206,7 +206,7 @@ impl Feed {
     }
 }
 
-/// The moment in a UUIDv7.
+/// The moment in a `UUIDv7`.
 fn born(id: Uuid) -> Option<Millis> {
     let (seconds, nanos) = id.get_timestamp()?.to_unix();
     i64::try_from(seconds).ok()?.checked_mul(1000)?.checked_add(i64::from(nanos / 1_000_000))

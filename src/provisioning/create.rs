@@ -1,6 +1,6 @@
 //! Making accounts: look first, then run the playbook on all machines at once.
 
-use std::{collections::HashMap, path::Path, time::Duration};
+use std::{collections::BTreeMap, path::Path, time::Duration};
 
 use futures_util::future::join_all;
 use serde_json::{Map, Value, json};
@@ -31,7 +31,7 @@ pub async fn survey(
     ctx: &Ctx,
     machines: &[Machine],
     username: &str,
-    ours: &HashMap<MachineId, Baseline>,
+    ours: &BTreeMap<MachineId, Baseline>,
 ) -> Vec<(MachineId, Result<Survey, Trouble>)> {
     let mut looks = Vec::with_capacity(machines.len());
     for machine in machines {

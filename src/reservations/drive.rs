@@ -4,7 +4,10 @@
 //! expiry is a timer in the database. Only the holder of the claim moves machines of a reservation towards use; each
 //! move is a compare-and-set in a transaction that checks the claim.
 
-use std::{collections::HashMap, time::Duration};
+use std::{
+    collections::{BTreeMap, HashMap},
+    time::Duration,
+};
 
 use tokio_util::sync::CancellationToken;
 
@@ -209,7 +212,7 @@ async fn run_round(
 ) -> anyhow::Result<Outcomes> {
     let mut outcomes = Outcomes::new();
     let machines: Vec<Machine> = places.iter().map(|place| place.machine.clone()).collect();
-    let known: HashMap<MachineId, Baseline> = places
+    let known: BTreeMap<MachineId, Baseline> = places
         .iter()
         .filter_map(|place| Some((place.machine.id, Baseline::new(place.allotment.baseline.as_deref()?))))
         .collect();

@@ -288,10 +288,10 @@ async fn lock_own(tx: &mut Tx, actor: &Actor, id: LeaseId) -> Result<Lease, Erro
 
 /// Saves a lease that this transaction has locked.
 async fn save(tx: &mut Tx, lease: &mut Lease) -> sqlx::Result<()> {
-    match leases::store::save(tx, lease).await? {
-        true => Ok(()),
-        false => Err(sqlx::Error::InvalidArgument(format!("lease `{}` changed while it was locked", lease.id))),
+    if leases::store::save(tx, lease).await? {
+        return Ok(());
     }
+    Err(sqlx::Error::InvalidArgument(format!("lease `{}` changed while it was locked", lease.id)))
 }
 
 /// Notes who did what.

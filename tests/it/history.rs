@@ -96,7 +96,7 @@ async fn client(number: usize, client: Client, witness: Arc<Witness>, enough: us
             .filter(|place| place["state"] == "active")
             .map(|place| place["machine"].as_str().unwrap().to_owned())
             .collect();
-        if turn % 4 == 0 {
+        if turn.is_multiple_of(4) {
             tick(Duration::from_millis(20)).await;
         }
         let to = Instant::now();
@@ -236,7 +236,7 @@ async fn release_all(admin: &Client) {
 
 /// Waits until every machine is back in the pool.
 async fn until_ready(admin: &Client) {
-    let end = Instant::now() + Duration::from_secs(120);
+    let end = Instant::now() + Duration::from_mins(2);
     loop {
         let view = admin.get("/api/available").await.expect(200);
         if view["available"].as_array().unwrap().len() == MACHINES {

@@ -85,11 +85,11 @@ on_both! {
         let after = alice.post(&path, &json!({ "duration": "10m" })).await.expect(200);
         let left = |view: &Value| view["seconds_remaining"].as_i64().unwrap();
         assert!((598..=601).contains(&(left(&after) - left(&before))));
-        berth.advance(Duration::from_secs(15 * 60));
+        berth.advance(Duration::from_mins(15));
         berth.run_jobs().await;
         let alice = berth.stranger().signed_in("alice", "a good password").await;
         assert_eq!(show(&alice, &id).await["state"], "active");
-        berth.advance(Duration::from_secs(6 * 60));
+        berth.advance(Duration::from_mins(6));
         berth.run_jobs().await;
         assert_eq!(show(&alice, &id).await["state"], "closed");
     }
@@ -189,7 +189,7 @@ on_both! {
         }
         assert_eq!(told.iter().sum::<usize>(), 3, "{told:?}");
         // 15 minutes are left after 5, 5 after 15, 1 after 19.
-        let when: Vec<usize> = told.iter().enumerate().filter(|(_, told)| **told == 1).map(|(step, _)| (step + 1) / 2).collect();
+        let when: Vec<usize> = told.iter().enumerate().filter(|(_, told)| **told == 1).map(|(step, _)| step.div_ceil(2)).collect();
         assert_eq!(when, [5, 15, 19]);
     }
 

@@ -72,7 +72,7 @@ impl MariaDb {
     }
 
     fn wait(&self) {
-        let end = Instant::now() + Duration::from_secs(60);
+        let end = Instant::now() + Duration::from_mins(1);
         while std::net::TcpStream::connect(("127.0.0.1", self.port)).is_err() {
             assert!(Instant::now() < end, "MariaDB does not come up; see {}/log", self.folder.path().display());
             std::thread::park_timeout(Duration::from_millis(50));

@@ -21,7 +21,7 @@ use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-pub use self::client::{Answer, Client};
+pub use self::client::Client;
 
 /// Which database a test runs on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,7 +49,7 @@ pub struct TestBerth {
     pub clock: Clock,
     runner: Arc<Runner>,
     stop: CancellationToken,
-    pub folder: TempDir,
+    _folder: TempDir,
 }
 
 pub const ADMIN_PASSWORD: &str = "change-me";
@@ -91,7 +91,7 @@ impl TestBerth {
         let end = stop.clone();
         tokio::spawn(async move { axum::serve(listener, app).with_graceful_shutdown(end.cancelled_owned()).await });
         let runner = scheduler::test_runner(&ctx);
-        Self { url, ctx, clock, runner, stop, folder }
+        Self { url, ctx, clock, runner, stop, _folder: folder }
     }
 
     /// Runs jobs in the background from now on, as a real process does.
@@ -103,11 +103,6 @@ impl TestBerth {
     pub async fn run_jobs(&self) {
         let failures = self.runner.drain().await.unwrap();
         assert!(failures.is_empty(), "jobs failed: {failures:#?}");
-    }
-
-    /// Runs what is due until nothing is, and answers what failed.
-    pub async fn run_failing_jobs(&self) -> Vec<String> {
-        self.runner.drain().await.unwrap()
     }
 
     /// Moves the clock of this server.

@@ -250,7 +250,7 @@ async fn release_reservation(
     let id = id_of(&id)?;
     super::release(&ctx, &actor, id).await?;
     let view = match patience(&headers) {
-        Some(patience) => wait_for(&ctx, id, patience, |state| state.is_final()).await?,
+        Some(patience) => wait_for(&ctx, id, patience, LeaseState::is_final).await?,
         None => views::show(&ctx, id).await?,
     };
     Ok((StatusCode::ACCEPTED, Json(view)))
