@@ -11,7 +11,7 @@ use tokio_cron_scheduler::{Job, JobScheduler};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    accounts,
+    accounts, audit,
     clock::{Clock, Millis},
     config::Config,
     ctx::Ctx,
@@ -45,6 +45,8 @@ static PRUNE: Kind = Kind { name: "tick.prune", run: |ctx, claim| Box::pin(prune
 const ALL: &str = "all";
 /// How long events, and runs and reservations that are over, are kept.
 const KEEP_EVENTS: Millis = 7 * 86_400_000;
+/// How long it is known who did what.
+const KEEP_AUDIT: Millis = 400 * 86_400_000;
 const KEEP_HISTORY: Millis = 90 * 86_400_000;
 
 async fn expire(ctx: Ctx, _: Claim) -> anyhow::Result<Next> {
@@ -76,6 +78,7 @@ async fn prune(ctx: Ctx, _: Claim) -> anyhow::Result<Next> {
     provisioning::store::prune(&mut tx, now - KEEP_HISTORY).await?;
     http::prune_idempotency(&mut tx, now - 86_400_000).await?;
     accounts::prune(&mut tx, now).await?;
+    audit::prune(&mut tx, now - KEEP_AUDIT).await?;
     tx.commit().await?;
     reservations::jobs::prune(&ctx, now - KEEP_HISTORY).await?;
     Ok(Next::Done)

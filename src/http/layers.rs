@@ -112,7 +112,7 @@ fn panicked(panic: &(dyn std::any::Any + Send)) -> Problem {
 fn dress(path: &str, response: &mut Response) {
     // The API's own page comes with a bundled viewer that styles elements inline.
     let policy = if path.starts_with("/api/docs") {
-        "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; object-src 'none'; base-uri 'none'; frame-ancestors 'none'"
+        "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; frame-ancestors 'none'"
     } else if path.starts_with("/api") {
         "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
     } else {

@@ -12,7 +12,8 @@ use std::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Allotment, CLEAN, Reservation, Seat, allot, end, leases, machines, model::Labels, password_owner, save, store, tell,
+    Allotment, CLEAN, Reservation, Seat, allot, end, leases, machines, machines_in_words, model::Labels,
+    password_owner, save, store, tell,
 };
 use crate::{
     clock::millis,
@@ -361,7 +362,7 @@ async fn activate(ctx: &Ctx, tx: &mut Tx, lease: &mut Lease, reservation: &Reser
     save(tx, lease).await?;
     let took = u32::try_from(tx.now.saturating_sub(lease.created_at)).unwrap_or(u32::MAX);
     metrics::histogram!("berth_provision_seconds").record(f64::from(took) / 1000.0);
-    let message = format!("your {} machines are ready, for {}", reservation.count, reservation.duration);
+    let message = format!("{} ready for you, for {}", machines_in_words(reservation.count), reservation.duration);
     tell(tx, lease, "reservation.active", &message).await?;
     let _ = ctx;
     Ok(())

@@ -191,17 +191,17 @@ async fn write(
     crate::jobs::enqueue_named(tx, DRIVE.name, &id.to_string(), run_at).await?;
     let names: Vec<&str> = chosen.iter().map(|machine| machine.name.as_str()).collect();
     let detail = format!(
-        "{} machines of pool `{}` for {}, {}: {}",
-        plan.count,
+        "{} of pool `{}` for {}, {}: {}",
+        machines_in_words(plan.count),
         plan.pool,
         plan.duration,
         lease.state,
-        names.join(" ")
+        if names.is_empty() { "none yet".to_owned() } else { names.join(" ") }
     );
     note(tx, actor, "reservation.book", id, &detail).await?;
     let message = match lease.state {
-        LeaseState::Queued => format!("your reservation of {} machines stands in line", plan.count),
-        _ => format!("your reservation of {} machines is accepted", plan.count),
+        LeaseState::Queued => format!("your reservation of {} stands in line", machines_in_words(plan.count)),
+        _ => format!("your reservation of {} is accepted", machines_in_words(plan.count)),
     };
     tell(tx, lease, "reservation.accepted", &message).await?;
     Ok(())
@@ -314,6 +314,10 @@ async fn tell(tx: &mut Tx, lease: &Lease, kind: &'static str, message: &str) -> 
         },
     )
     .await
+}
+
+fn machines_in_words(count: usize) -> String {
+    if count == 1 { "1 machine".to_owned() } else { format!("{count} machines") }
 }
 
 fn password_owner(id: LeaseId) -> String {

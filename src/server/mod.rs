@@ -34,7 +34,7 @@ const LAST_WORDS: Duration = Duration::from_secs(10);
                        Errors are `application/problem+json` (RFC 9457)."
     ),
     tags(
-        (name = "sign-in", description = "Who you are"),
+        (name = "session", description = "Signing in and out, and who you are"),
         (name = "reservations", description = "N machines for a time"),
         (name = "machines", description = "The pool"),
         (name = "runs", description = "What playbooks did"),

@@ -10,6 +10,7 @@ mod history;
 mod http;
 mod machines;
 mod machines_ssh;
+mod openapi;
 mod playbooks;
 mod reservations;
 mod roles;

@@ -210,6 +210,9 @@ async fn release_each(ctx: &Ctx, actor: &Actor) -> Result<ReleaseAllView, Proble
         }
         for reservation in page {
             let (outcome, message) = match release(ctx, actor, reservation.id()).await {
+                Ok(_) if reservation.lease.state == LeaseState::Queued => {
+                    ("released", "its place in the line is given up".to_owned())
+                }
                 Ok(state) if state.is_final() => ("already closed", state.as_str().to_owned()),
                 Ok(state) => ("released", format!("it is {state}; its machines are being taken back")),
                 Err(error) => ("failed", error.to_string()),

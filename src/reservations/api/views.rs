@@ -96,9 +96,10 @@ pub(super) async fn view(
             _ => machines::by_id(conn, allotment.machine).await?,
         };
         let key = machine.as_ref().and_then(|machine| machine.host_keys.first().cloned());
-        let ssh = machine.as_ref().map(|machine| match machine.port {
-            22 => format!("ssh {}@{}", reservation.username, machine.host),
-            port => format!("ssh -p {port} {}@{}", reservation.username, machine.host),
+        let ssh = machine.as_ref().map(|machine| {
+            let jump = machine.jump.as_ref().map(|jump| format!("-J {jump} ")).unwrap_or_default();
+            let port = if machine.port == 22 { String::new() } else { format!("-p {} ", machine.port) };
+            format!("ssh {jump}{port}{}@{}", reservation.username, machine.host)
         });
         places.push(PlaceView {
             machine: allotment.machine_name,
