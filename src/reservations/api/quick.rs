@@ -116,7 +116,9 @@ async fn reserve(
     Ok(idempotency.run(&ctx, account, &query, work).await)
 }
 
-/// The same by GET, for people with `curl` and a bookmark. Its query is kept out of the logs; prefer POST.
+/// Reserve machines by GET, for people with `curl` and a bookmark.
+///
+/// Its query is kept out of the logs; prefer POST.
 #[utoipa::path(get, path = "/api/reserve", tag = "reservations", params(ReserveQuery), responses(
     (status = 200, body = ReservedView), (status = 409, body = crate::http::ProblemBody), (status = 422, body = crate::http::ProblemBody), (status = 503, body = crate::http::ProblemBody)))]
 async fn reserve_by_get(
@@ -186,7 +188,7 @@ async fn release_all(State(ctx): State<Ctx>, actor: Actor) -> Result<Json<Releas
     release_each(&ctx, &actor).await.map(Json)
 }
 
-/// The same by GET, for people with `curl`.
+/// Release every reservation by GET, for people with `curl`. Admins only.
 #[utoipa::path(get, path = "/api/release_all", tag = "reservations", responses((status = 200, body = ReleaseAllView), (status = 403, body = crate::http::ProblemBody)))]
 async fn release_all_by_get(State(ctx): State<Ctx>, actor: Actor) -> Result<Response, Problem> {
     let view = release_each(&ctx, &actor).await?;

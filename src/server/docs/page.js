@@ -8,6 +8,9 @@ const el = (name, attributes = {}, ...children) => {
   return node;
 };
 
+// Text with `code` in it.
+const prose = (text) => text.split("`").map((part, at) => (at % 2 ? el("code", {}, part) : part));
+
 const resolve = (doc, schema) => {
   let seen = 0;
   while (schema && schema.$ref && seen++ < 10) {
@@ -43,7 +46,7 @@ const sample = (doc, schema, depth = 0) => {
 };
 
 const rows = (pairs) => el("table", {}, el("tbody", {}, ...pairs.map(([name, ...rest]) =>
-  el("tr", {}, el("td", {}, el("code", {}, name)), ...rest.map((text) => el("td", {}, text ?? ""))))));
+  el("tr", {}, el("td", {}, el("code", {}, name)), ...rest.map((text) => el("td", {}, ...prose(text ?? "")))))));
 
 const fields = (doc, schema) => {
   const whole = resolve(doc, schema);
@@ -68,7 +71,7 @@ const curl = (doc, path, verb, operation) => {
 
 const show = (doc, path, verb, operation) => {
   const body = el("div", { class: "body" });
-  if (operation.description) body.append(el("p", {}, operation.description));
+  if (operation.description) body.append(el("p", {}, ...prose(operation.description)));
   const parameters = operation.parameters ?? [];
   if (parameters.length) {
     body.append(el("h3", {}, "Parameters"), rows(parameters.map((one) =>
@@ -86,11 +89,11 @@ const show = (doc, path, verb, operation) => {
     }
   }
   return el("details", { "data-find": `${verb} ${path} ${operation.summary ?? ""} ${operation.operationId ?? ""}`.toLowerCase() },
-    el("summary", {}, el("span", { class: `verb ${verb}` }, verb.toUpperCase()), el("code", {}, path), el("span", {}, operation.summary ?? "")), body);
+    el("summary", {}, el("span", { class: `verb ${verb}` }, verb.toUpperCase()), el("code", {}, path), el("span", {}, ...prose(operation.summary ?? ""))), body);
 };
 
 const render = (doc) => {
-  document.getElementById("about").textContent = doc.info.description ?? "";
+  document.getElementById("about").replaceChildren(...prose(doc.info.description ?? ""));
   document.getElementById("version").textContent = `version ${doc.info.version}`;
   const groups = new Map((doc.tags ?? []).map((tag) => [tag.name, { about: tag.description ?? "", items: [] }]));
   for (const [path, item] of Object.entries(doc.paths)) {
