@@ -366,6 +366,8 @@ fn number(text: &str) -> Option<Number> {
 
 #[cfg(test)]
 mod tests {
+    use std::fmt::Write as _;
+
     use super::*;
     use proptest::prelude::*;
     use serde_json::json;
@@ -406,7 +408,7 @@ mod tests {
         let mut text = String::from("a0: &a0 [1,1,1,1,1,1,1,1,1,1]\n");
         for i in 1..9 {
             let item = format!("*a{},", i - 1).repeat(10);
-            text.push_str(&format!("a{i}: &a{i} [{item}]\n"));
+            writeln!(text, "a{i}: &a{i} [{item}]").unwrap();
         }
         assert!(parse(&text, "t.yml").unwrap_err().message.contains("more than"));
         assert!(parse(&"[".repeat(100_000), "t.yml").is_err());

@@ -159,7 +159,7 @@ mod tests {
     fn a_payload_beyond_the_cap_is_cut_and_the_stream_goes_on() {
         let mut parser = Parser::new("@tok@").with_cap(10);
         let mut records = parser.push(b"@tok@Okey\n");
-        records.extend(parser.push(&[b'x'; 100_000]));
+        records.extend(parser.push(&b"x".repeat(100_000)));
         records.extend(parser.push(b"@tok@E1 0\n"));
         assert_eq!(records.len(), 2);
         assert_eq!(records[0].body.len(), 10);

@@ -12,7 +12,7 @@ enum Part {
 }
 
 pub(super) fn read(inventory: &mut Inventory, text: &str, name: &str) -> Result<(), Fault> {
-    let mut part = Part::Hosts("ungrouped".into());
+    let mut section = Part::Hosts("ungrouped".into());
     for (number, line) in text.lines().enumerate() {
         let fault = |message: &str| Fault {
             at: At { file: name.into(), line: number + 1, column: 1 },
@@ -24,7 +24,7 @@ pub(super) fn read(inventory: &mut Inventory, text: &str, name: &str) -> Result<
         }
         if let Some(rest) = line.strip_prefix('[') {
             let Some((title, _)) = rest.split_once(']') else { return Err(fault("a group's `[` is not closed")) };
-            part = match title.trim().split_once(':') {
+            section = match title.trim().split_once(':') {
                 None => {
                     inventory.groups.entry(title.trim().to_owned()).or_default();
                     Part::Hosts(title.trim().to_owned())
@@ -35,7 +35,7 @@ pub(super) fn read(inventory: &mut Inventory, text: &str, name: &str) -> Result<
             };
             continue;
         }
-        match &part {
+        match &section {
             Part::Hosts(group) => {
                 let split = words(line).ok_or_else(|| fault("a quote is not closed"))?;
                 let Some((host, vars)) = split.split_first() else { continue };

@@ -256,7 +256,8 @@ mod tests {
     use serde_json::json;
 
     fn given(value: Value) -> Map<String, Value> {
-        value.as_object().cloned().unwrap()
+        let Value::Object(map) = value else { panic!("arguments are a mapping") };
+        map
     }
 
     #[test]

@@ -5,7 +5,8 @@ use serde_json::json;
 use super::*;
 
 fn view(vars: Value) -> Arc<View> {
-    Arc::new(View::new(vec![Layer::lazy(Arc::new(vars.as_object().cloned().unwrap()))]))
+    let Value::Object(map) = vars else { panic!("variables are a mapping") };
+    Arc::new(View::new(vec![Layer::lazy(Arc::new(map))]))
 }
 
 fn sample() -> Arc<View> {
