@@ -232,7 +232,6 @@ pub async fn run(
     let mut error = None;
     for (number, play) in playbook.plays.iter().enumerate() {
         if run.cancel.is_cancelled() {
-            error = Some("the run was cancelled".to_owned());
             break;
         }
         match run.play(number, play).await {
@@ -243,6 +242,9 @@ pub async fn run(
                 break;
             }
         }
+    }
+    if error.is_none() && run.cancel.is_cancelled() {
+        error = Some("the run was cancelled".to_owned());
     }
     run.connections.close_opened().await;
     let mut hosts = std::mem::take(&mut *lock(&run.summary));

@@ -169,3 +169,19 @@ fn serial_sizes_repeat_the_last() {
     assert_eq!(sizes(json!(["30%"])), [2, 2, 2, 1]);
     assert_eq!(sizes(json!([])), [7]);
 }
+
+#[tokio::test]
+async fn a_run_that_was_cancelled_in_its_last_play_did_not_succeed() {
+    let text = "- hosts: a\n  gather_facts: false\n  tasks:\n    - command: 'true'\n    - command: 'true'\n";
+    let playbook = load_text(text, "p.yml", std::path::Path::new("/nonexistent")).expect("the playbook loads");
+    let inventory = Inventory::load(&["a,".to_owned()]).expect("one host");
+    let options = Options { connection: Some("local".into()), ..Options::default() };
+    let cancel = CancellationToken::new();
+    let sink = |event| {
+        if matches!(event, Event::Task { .. }) {
+            cancel.cancel();
+        }
+    };
+    let summary = run(&playbook, &inventory, &options, &Connections::default(), &sink, cancel.clone()).await;
+    assert_eq!((summary.error.as_deref(), summary.exit_code()), (Some("the run was cancelled"), 1));
+}
