@@ -174,8 +174,6 @@ pub struct Common {
     pub environment: Vec<Value>,
     /// `ignore_errors`.
     pub ignore_errors: Option<Value>,
-    /// `ignore_unreachable`.
-    pub ignore_unreachable: Option<Value>,
     /// `no_log`.
     pub no_log: Option<Value>,
     /// `check_mode`.
@@ -211,7 +209,6 @@ impl Common {
             become_method: or(inner.become_method, &self.become_method),
             environment: both(&self.environment, inner.environment),
             ignore_errors: or(inner.ignore_errors, &self.ignore_errors),
-            ignore_unreachable: or(inner.ignore_unreachable, &self.ignore_unreachable),
             no_log: or(inner.no_log, &self.no_log),
             check_mode: or(inner.check_mode, &self.check_mode),
             diff: or(inner.diff, &self.diff),

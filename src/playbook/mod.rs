@@ -3,6 +3,7 @@
 pub mod ast;
 mod crypt;
 pub mod event;
+mod idle;
 pub mod inventory;
 pub mod modules;
 mod parse;

@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 
 use super::{
     ast::{Common, Item, Play, Playbook, Task},
+    idle::Level,
     modules::near,
     roles, tasks,
     yaml::{self, At, Data, Fault, Node},
@@ -97,8 +98,23 @@ const PLAY_KEYS: &[&str] = &[
     "debugger",
 ];
 
+const IMPORT_KEYS: &[&str] =
+    &["import_playbook", "ansible.builtin.import_playbook", "include", "name", "tags", "vars", "when"];
+
 /// Keys of Ansible's that are understood there and not here yet.
-const LATER: &[&str] = &["module_defaults", "vars_prompt", "async", "poll"];
+const LATER: &[&str] = &[
+    "module_defaults",
+    "vars_prompt",
+    "async",
+    "poll",
+    "allow_duplicates",
+    "apply",
+    "extended",
+    "extended_allitems",
+    "vars_from",
+    "defaults_from",
+    "handlers_from",
+];
 
 impl Loader {
     fn finish(self, playbook: Playbook) -> Result<Playbook, LoadError> {
@@ -147,6 +163,7 @@ impl Loader {
             let import =
                 ["import_playbook", "ansible.builtin.import_playbook", "include"].iter().find_map(|key| entry.get(key));
             if let Some(import) = import {
+                self.known_keys(entry, IMPORT_KEYS, "an import of a playbook");
                 match import.text() {
                     Some(file) if !file.contains("{{") => {
                         let mut imported = self.playbook(&base.join(file.trim()), depth + 1, Some(import));
@@ -179,6 +196,7 @@ impl Loader {
 
     fn play(&mut self, entry: &Node, base: &Path) -> Option<Play> {
         self.known_keys(entry, PLAY_KEYS, "a play");
+        self.refuse_idle(entry, Level::Play);
         let hosts_node = entry.get("hosts");
         let Some(hosts_node) = hosts_node else {
             self.fault(entry, "a play needs `hosts`");
@@ -222,11 +240,7 @@ impl Loader {
         let (more_defaults, more_handlers) = self.take_role_leftovers();
         defaults.extend(more_defaults);
         handlers.extend(more_handlers);
-        if let Some(strategy) = entry.get("strategy")
-            && !matches!(strategy.text(), Some("linear" | "free" | "ansible.builtin.linear" | "ansible.builtin.free"))
-        {
-            self.fault(strategy, "the strategies are `linear` and `free`");
-        }
+        let any_errors_fatal = self.any_errors_fatal(entry);
         let vars_files = entry.get("vars_files").map(Node::items).unwrap_or_default();
         let vars_files = vars_files.iter().map(|node| self.texts(Some(node))).collect();
         self.check_notifications(&sections, &handlers);
@@ -245,10 +259,23 @@ impl Loader {
                 .get("serial")
                 .map(|node| node.items().iter().map(|n| n.to_json()).collect())
                 .unwrap_or_default(),
-            any_errors_fatal: entry.get("any_errors_fatal").is_some_and(|node| matches!(node.data, Data::Bool(true))),
+            any_errors_fatal,
             sections,
             handlers,
         })
+    }
+
+    fn any_errors_fatal(&mut self, entry: &Node) -> bool {
+        let pairs = entry.pairs().unwrap_or_default();
+        let found = pairs.iter().find(|(key, _)| key.text() == Some("any_errors_fatal"));
+        match found.map(|(key, value)| (key, &value.data)) {
+            None | Some((_, Data::Null)) => false,
+            Some((_, Data::Bool(flag))) => *flag,
+            Some((key, _)) => {
+                self.fault(key, "`any_errors_fatal` on a play is `true` or `false`, not a template");
+                false
+            }
+        }
     }
 
     /// A notified name that nobody has is a typing mistake.
@@ -322,7 +349,6 @@ impl Loader {
             become_method: value("become_method"),
             environment: environment.unwrap_or_default(),
             ignore_errors: value("ignore_errors"),
-            ignore_unreachable: value("ignore_unreachable"),
             no_log: value("no_log"),
             check_mode: value("check_mode"),
             diff: value("diff"),

@@ -9,8 +9,9 @@ use serde_json::{Map, Value};
 
 use super::{
     ast::{Common, Item, Task},
+    idle::Level,
     parse::{Loader, MAX_IMPORTS, flat, top},
-    tasks::Place,
+    tasks::{Place, is_loop},
     yaml::{self, Fault, Node},
 };
 
@@ -37,6 +38,7 @@ impl Loader {
     ) {
         let name = node.text().or_else(|| node.get("role").or_else(|| node.get("name")).and_then(Node::text));
         let Some(name) = name else { return self.fault(node, "a role is a name or a mapping with `role`") };
+        self.refuse_idle(node, Level::Role);
         let mut common = self.common(node);
         // Keys that are no keywords are the role's parameters.
         let own = [
@@ -148,9 +150,10 @@ impl Loader {
         let Some(name) = name.map(|name| name.strip_prefix("name=").unwrap_or(name)) else {
             return self.fault(value, "the name of a role is expected here");
         };
-        if name.contains("{{") || entry.get("loop").is_some() {
+        if name.contains("{{") || is_loop(entry) {
             return self.fault(value, "templates and loops for roles are not supported yet");
         }
+        self.known_keys(value, &["name", "role", "tasks_from", "public", "rolespec_validate"], "an import of a role");
         let Some(folder) = self.role_folder(value, name, place) else { return };
         let common = self.common(entry);
         let tasks_from = value.get("tasks_from").and_then(Node::text).unwrap_or("main").to_owned();

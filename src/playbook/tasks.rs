@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 
 use super::{
     ast::{Action, Block, Common, Item, Meta, Repeat, Task, Until},
+    idle::Level,
     modules::{self, Module, convert, near},
     parse::{Loader, MAX_IMPORTS, conditions},
     yaml::{self, Data, Node},
@@ -95,7 +96,7 @@ const BLOCK_KEYS: &[&str] = &[
 
 /// The lookups that `with_…` may name.
 pub(super) const WITH: &[&str] =
-    &["items", "list", "dict", "indexed_items", "nested", "together", "sequence", "fileglob", "flattened", "lines"];
+    &["items", "list", "dict", "indexed_items", "nested", "together", "sequence", "fileglob", "flattened"];
 
 const LATER: &[&str] = &["async", "poll", "module_defaults", "connection", "remote_user", "port", "include"];
 
@@ -121,6 +122,7 @@ impl Loader {
         };
         if let Some(inner) = entry.get("block") {
             self.known_keys(entry, BLOCK_KEYS, "a block");
+            self.refuse_idle(entry, Level::Block);
             let common = outer.around(self.common(entry));
             let mut part = |key: &str| entry.get(key).map(|node| self.items(node, &common, place)).unwrap_or_default();
             let (rescue, always) = (part("rescue"), part("always"));
@@ -155,6 +157,8 @@ impl Loader {
             return self.fault(entry, "the task names no module");
         };
         let short = name.rsplit('.').next().unwrap_or(&name);
+        let import = matches!(short, "import_tasks" | "include_tasks" | "import_role" | "include_role");
+        self.refuse_idle(entry, if import { Level::Import } else { Level::Task });
         match short {
             "import_tasks" | "include_tasks" => return self.import_tasks(entry, value, outer, place, found),
             "import_role" | "include_role" => return self.import_role(entry, value, outer, place, found),
@@ -172,10 +176,8 @@ impl Loader {
         if file.contains("{{") {
             return self.fault(value, "the name of the file must be fixed; templates here are not supported yet");
         }
-        if entry.pairs().unwrap_or_default().iter().any(|(key, _)| {
-            let key = key.key_text();
-            key == "loop" || key.starts_with("with_")
-        }) {
+        self.known_keys(value, &["file"], "an import of tasks");
+        if is_loop(entry) {
             return self.fault(entry, "a loop over included tasks is not supported yet");
         }
         if place.depth > MAX_IMPORTS {
@@ -294,7 +296,9 @@ impl Loader {
                         self.argument(module, key, value, &mut args);
                     }
                 }
-                Data::Text(text) if text.contains("{{") => {}
+                Data::Text(text) if text.contains("{{") => {
+                    self.fault(node, "`args` as a template is not supported yet")
+                }
                 Data::Null => {}
                 _ => self.fault(node, "`args` is a mapping"),
             }
@@ -351,7 +355,11 @@ impl Loader {
             Some("end_play" | "end_batch") => Meta::EndPlay,
             Some("end_host") => Meta::EndHost,
             Some("clear_facts") => Meta::ClearFacts,
-            Some("noop" | "reset_connection" | "clear_host_errors" | "refresh_inventory") => Meta::Noop,
+            Some("noop") => Meta::Noop,
+            Some(other @ ("reset_connection" | "clear_host_errors" | "refresh_inventory" | "end_role")) => {
+                self.fault(value, format!("`meta: {other}` is not supported yet"));
+                return None;
+            }
             _ => {
                 self.fault(value, "`meta` knows flush_handlers, end_play, end_host, end_batch, clear_facts and noop");
                 return None;
@@ -362,7 +370,7 @@ impl Loader {
     fn repeat(&mut self, entry: &Node) -> Option<Repeat> {
         let control = entry.get("loop_control");
         if let Some(control) = control {
-            let known = ["loop_var", "index_var", "label", "pause", "extended", "extended_allitems"];
+            let known = ["loop_var", "index_var", "label", "pause"];
             self.known_keys(control, &known, "`loop_control`");
         }
         let mut found = entry.get("loop").map(|over| (None, over));
@@ -388,6 +396,12 @@ impl Loader {
             pause: value("pause"),
         })
     }
+}
+
+/// Whether a task is to be done for each item of something.
+pub(super) fn is_loop(entry: &Node) -> bool {
+    let keys = entry.pairs().unwrap_or_default().iter().map(|(key, _)| key.key_text());
+    keys.into_iter().any(|key| key == "loop" || key.starts_with("with_"))
 }
 
 /// Whether text can name a variable.
