@@ -125,6 +125,17 @@ pub(in crate::machines) async fn page(
     query.bind(after.unwrap_or_default()).bind(limit).fetch_all(conn).await?.iter().map(machine_of).collect()
 }
 
+/// Changes whenever any machine does: how many there are, the sum of their epochs, and when one was last written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::machines) struct Version(i64, i64, Millis);
+
+/// The table's version now.
+pub(in crate::machines) async fn version(conn: &mut AnyConnection) -> sqlx::Result<Version> {
+    let select = "select count(*), coalesce(cast(sum(epoch) as signed), 0), coalesce(max(updated_at), 0) from machine";
+    let row = sqlx::query(select).fetch_one(conn).await?;
+    Ok(Version(row.try_get(0)?, row.try_get(1)?, row.try_get(2)?))
+}
+
 /// Name and state of machines, in no order.
 pub(in crate::machines) async fn names(
     conn: &mut AnyConnection,

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, str::FromStr};
 use sqlx::{Any, AnyConnection, QueryBuilder, Row, SqlSafeStr, any::AnyRow};
 
 pub use self::lists::{Filter, Holder, Search};
-pub(super) use self::lists::{holders, label_counts, names, page};
+pub(super) use self::lists::{Version, holders, label_counts, names, page, version};
 use super::model::{Machine, State};
 use crate::{
     clock::Millis,
