@@ -8,6 +8,7 @@ mod harness;
 mod harness_holds;
 mod history;
 mod http;
+mod kills;
 mod machines;
 mod machines_ssh;
 mod openapi;

@@ -1,6 +1,11 @@
 //! Demo machines of a test's own: real sshds, on free ports, gone with the test.
 
-use std::path::PathBuf;
+use std::{
+    io::Write,
+    os::unix::fs::PermissionsExt,
+    path::PathBuf,
+    process::{Command, Output, Stdio},
+};
 
 use berth::{
     playbook::modules::demo_machine::{Choice, Wanted, absent, list, present},
@@ -13,6 +18,22 @@ use super::{guard::Guard, mariadb::free_port};
 
 /// The password of their root.
 pub const PASSWORD: &str = "harbour-light";
+
+/// Accounts, processes, files and crontabs of people, one a line. `nobody` is no person.
+const LEFT_BEHIND: &str = r#"
+while IFS=: read -r name _ uid _; do
+  [ "$uid" -lt 1000 ] || [ "$uid" -eq 65534 ] || echo "account $name"
+done </etc/passwd
+for status in /proc/[0-9]*/status; do
+  while read -r key uid _; do
+    [ "$key" = Uid: ] || continue
+    [ "$uid" -lt 1000 ] || echo "process $status of $uid"
+  done 2>/dev/null <"$status"
+done
+find /home /tmp /var/tmp /dev/shm -xdev -uid +999 2>/dev/null
+find /var/spool/cron /etc/crontabs -type f 2>/dev/null
+exit 0
+"#;
 
 /// Some machines. Dropping them removes them.
 #[derive(Debug)]
@@ -73,6 +94,51 @@ impl Machine {
     /// Ends it and all that runs on it; its disk stays.
     pub async fn stop(&self) {
         berth::playbook::modules::demo_machine::stopped(&self.name, &self.wanted.folder).await.unwrap();
+    }
+
+    /// Runs a script on it as somebody who logs in with a password.
+    pub fn run(&self, who: &str, password: &str, script: &str) -> Output {
+        let folder = tempfile::tempdir().unwrap();
+        let ask = folder.path().join("ask");
+        std::fs::write(folder.path().join("secret"), password).unwrap();
+        std::fs::write(&ask, "#!/bin/sh\nexec cat \"${0%/*}/secret\"\n").unwrap();
+        std::fs::set_permissions(&ask, std::fs::Permissions::from_mode(0o700)).unwrap();
+        let mut command = Command::new("ssh");
+        for option in
+            ["StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null", "LogLevel=ERROR", "NumberOfPasswordPrompts=1"]
+        {
+            command.args(["-o", option]);
+        }
+        let mut child = command
+            .args([
+                "-T",
+                "-F",
+                "none",
+                "-o",
+                "PubkeyAuthentication=no",
+                "-p",
+                &self.port.to_string(),
+                "-l",
+                who,
+                "127.0.0.1",
+                "exec sh",
+            ])
+            .env("SSH_ASKPASS", &ask)
+            .env("SSH_ASKPASS_REQUIRE", "force")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        child.stdin.take().unwrap().write_all(script.as_bytes()).unwrap();
+        child.wait_with_output().unwrap()
+    }
+
+    /// What people left on it: accounts, processes and files of theirs, crontabs. Says what root sees.
+    pub fn left_behind(&self) -> String {
+        let said = self.run("root", PASSWORD, LEFT_BEHIND);
+        assert!(said.status.success(), "{}: {}", self.name, String::from_utf8_lossy(&said.stderr));
+        String::from_utf8(said.stdout).unwrap()
     }
 
     /// What its disk holds at a path, as seen from outside.
