@@ -217,6 +217,7 @@ pub(super) async fn close(tx: &mut Tx, lease: &mut Lease) -> anyhow::Result<()> 
     lease.state = if lease.active_at.is_some() { LeaseState::Closed } else { LeaseState::Failed };
     lease.closed_at = Some(tx.now);
     save(tx, lease).await?;
+    store::forget_password(tx, lease.id).await?;
     let (kind, message) = match lease.state {
         LeaseState::Failed => ("reservation.failed", "your reservation failed, and everything was taken back"),
         _ => ("reservation.closed", "your reservation is closed, and everything was taken back"),

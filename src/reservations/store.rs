@@ -57,6 +57,15 @@ pub async fn insert(tx: &mut Tx, reservation: &Reservation) -> sqlx::Result<()> 
     .map(drop)
 }
 
+/// Forgets the password of a reservation that is over.
+pub async fn forget_password(tx: &mut Tx, id: LeaseId) -> sqlx::Result<()> {
+    sqlx::query("update reservation set password_sealed = null where id = ? and password_sealed is not null")
+        .bind(id.to_string())
+        .execute(&mut **tx)
+        .await
+        .map(drop)
+}
+
 /// One reservation.
 pub async fn find(conn: &mut AnyConnection, id: LeaseId) -> sqlx::Result<Option<Reservation>> {
     let text = format!("select {} from lease l join reservation r on r.id = l.id where {{}}", columns());
