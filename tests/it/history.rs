@@ -1,7 +1,7 @@
 //! Thirty-two clients book and give back while the server is killed again and again; then the books are read.
 //!
 //! The clients are the witnesses: each notes when it surely held a machine, from the answer that gave it to the moment
-//! before it asked to give it back. `BERTH_HISTORY_OPERATIONS` says how many operations; the suite runs a few thousand.
+//! before it asked to give it back. `BERTH_HISTORY_OPERATIONS` says how many operations; the suite runs a thousand.
 
 use std::{
     collections::BTreeMap,
@@ -44,7 +44,7 @@ struct Witness {
 }
 
 fn operations() -> usize {
-    std::env::var("BERTH_HISTORY_OPERATIONS").ok().and_then(|text| text.parse().ok()).unwrap_or(2_000)
+    std::env::var("BERTH_HISTORY_OPERATIONS").ok().and_then(|text| text.parse().ok()).unwrap_or(1_000)
 }
 
 async fn tick(every: Duration) {
