@@ -84,11 +84,10 @@ impl Loader {
                 continue;
             }
             let here = match level {
-                Level::Play | Level::Role => "",
                 Level::Block if name == "notify" || name == "any_errors_fatal" => " on a block",
                 Level::Task if name == "any_errors_fatal" => " on a task",
                 Level::Import => " on imported tasks",
-                Level::Block | Level::Task => "",
+                Level::Play | Level::Role | Level::Block | Level::Task => "",
             };
             let message = match fine {
                 Fine::Words(words) => {

@@ -297,7 +297,7 @@ impl Loader {
                     }
                 }
                 Data::Text(text) if text.contains("{{") => {
-                    self.fault(node, "`args` as a template is not supported yet")
+                    self.fault(node, "`args` as a template is not supported yet");
                 }
                 Data::Null => {}
                 _ => self.fault(node, "`args` is a mapping"),
