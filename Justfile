@@ -52,9 +52,9 @@ demo-down: _build
 clean:
     scripts/clean.sh
 
-# Measure what a user would feel
-bench *ARGS: (_need "cc:build-essential" "ssh:openssh-client")
-    cargo bench --locked "$@"
+# Measure what a user would feel: all, or sections by name (start reserve import available ready)
+bench *ARGS: (_need "cc:build-essential" "ssh:openssh-client" "sshd:openssh-server" "unshare:util-linux" "mariadbd:mariadb-server-core")
+    cargo bench --locked --bench pool -- "$@"
 
 # Write the snapshots anew after a wanted change: API description, command help, recaps
 bless: (_need "cc:build-essential")
