@@ -413,6 +413,10 @@ async fn take_back(ctx: &Ctx, claim: &Claim, id: LeaseId) -> anyhow::Result<()> 
 /// Waits for the machines' own jobs, which close the reservation with the last machine; asks again for those lost.
 async fn look_after(ctx: &Ctx, claim: &Claim, id: LeaseId) -> anyhow::Result<Next> {
     let (mut tx, mut lease) = begin(ctx, claim, id).await?;
+    if lease.state != LeaseState::Cleaning {
+        // The job of its last machine closed it meanwhile, and told its owner.
+        return Ok(Next::Done);
+    }
     if store::count_open(&mut tx, id).await? == 0 {
         super::clean::close(&mut tx, &mut lease).await?;
         jobs::finish(&mut tx, claim).await?;
