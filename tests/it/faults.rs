@@ -2,16 +2,11 @@
 //!
 //! Faults while registering are in `machines_ssh`, refused input of each kind in the tests of its slice.
 
-use std::{
-    process::Command,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use berth::config::Remote;
 use reqwest::Method;
 use serde_json::{Value, json};
-use sqlx::{AnyConnection, Connection};
-use tempfile::TempDir;
 use tokio::{
     io::AsyncWriteExt,
     net::TcpListener,
@@ -20,17 +15,15 @@ use tokio::{
 };
 
 use crate::harness::{
-    ADMIN_PASSWORD, Client, Database, TestBerth,
+    Client, Database, TestBerth,
     machines::{Machine, Machines, PASSWORD, machines},
-    mariadb::MariaDb,
-    process::Setup,
 };
 
 const CANARY: &str = "/tmp/berth-faults-canary";
 
 /// Looks until something is there.
 async fn until<T>(what: &str, look: impl AsyncFn() -> Option<T>) -> T {
-    let end = Instant::now() + Duration::from_secs(120);
+    let end = Instant::now() + Duration::from_mins(2);
     let mut ticks = interval(Duration::from_millis(100));
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -55,7 +48,8 @@ async fn machine(admin: &Client, name: &str) -> Value {
 }
 
 async fn until_machine(admin: &Client, name: &str, state: &str) -> Value {
-    until(&format!("{name} {state}"), async || Some(machine(admin, name).await).filter(|view| view["state"] == state)).await
+    until(&format!("{name} {state}"), async || Some(machine(admin, name).await).filter(|view| view["state"] == state))
+        .await
 }
 
 /// A server that works with real machines; they are registered one after the other, so the first is chosen first.
@@ -122,7 +116,7 @@ async fn a_machine_that_fails_is_replaced_and_without_another_all_is_taken_back(
     let refused = alice.post("/api/reserve?count=1&duration=10", &json!({})).await;
     refused.refused(503, "provisioning-failed");
     assert!(refused.headers.contains_key("retry-after"));
-    assert!(asked.elapsed() < Duration::from_secs(60), "{:?}", asked.elapsed());
+    assert!(asked.elapsed() < Duration::from_mins(1), "{:?}", asked.elapsed());
     until_machine(&admin, &third.name, "quarantined").await;
 
     // All come back by themselves, as they were.
@@ -136,11 +130,6 @@ async fn a_machine_that_fails_is_replaced_and_without_another_all_is_taken_back(
     berth.advance(Duration::from_mins(10));
     let admin = berth.admin().await;
     for one in &pool.all {
-        until(&format!("{} ready", one.name), async || {
-            berth::machines::jobs::retry_quarantined(&berth.ctx).await.unwrap();
-            Some(()).filter(|()| true)
-        })
-        .await;
         until_ready_by_retries(&berth, &admin, &one.name).await;
         assert_eq!(one.left_behind(), "");
     }
@@ -154,7 +143,6 @@ async fn until_ready_by_retries(berth: &TestBerth, admin: &Client, name: &str) {
     until(&format!("{name} ready"), async || {
         berth.advance(Duration::from_secs(20));
         berth::machines::jobs::retry_quarantined(&berth.ctx).await.unwrap();
-        Some(()).filter(|()| true)?;
         (machine(admin, name).await["state"] == "ready").then_some(())
     })
     .await;
@@ -184,7 +172,8 @@ command -v crontab && echo '* * * * * touch /tmp/cron' | crontab -
 /// Where there is no cron its file is put there by root, as cron would.
 const CRONTAB: &str = "file=/var/spool/cron/crontabs/mallory; [ -e $file ] || { echo '* * * * * touch /tmp/cron' >$file; \
     chown mallory $file; }; echo mine >/root/keep; echo mine >/root/.ssh/keep; chmod 600 /root/.ssh/keep";
-const ROOT: &str = "find /root -exec ls -ld --time-style=full-iso {} +; sha256sum /root/keep /root/.ssh/* /etc/passwd /etc/group";
+const ROOT: &str =
+    "find /root -exec ls -ld --time-style=full-iso {} +; sha256sum /root/keep /root/.ssh/* /etc/passwd /etc/group";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_a_hostile_user_leaves_is_gone_after_the_release_and_root_is_untouched() {
@@ -201,7 +190,9 @@ async fn what_a_hostile_user_leaves_is_gone_after_the_release_and_root_is_untouc
     let root = |script: &str| String::from_utf8(one.run("root", PASSWORD, script).stdout).unwrap();
     let before = root(ROOT);
     let left = one.left_behind();
-    for trace in ["account mallory", "process ", "/tmp/deep", "/var/tmp/-rf", "/dev/shm/pipe", "farm/10-10", "crontabs/mallory"] {
+    for trace in
+        ["account mallory", "process ", "/tmp/deep", "/var/tmp/-rf", "/dev/shm/pipe", "farm/10-10", "crontabs/mallory"]
+    {
         assert!(left.contains(trace), "{trace} was not planted:\n{left}");
     }
     assert!(before.contains("/root/.ssh/keep"));
@@ -214,7 +205,10 @@ async fn what_a_hostile_user_leaves_is_gone_after_the_release_and_root_is_untouc
     assert!(!session.status.success(), "the open session goes on");
     assert_eq!(one.left_behind(), "");
     let drop_accounts = |text: &str| -> Vec<String> {
-        text.lines().filter(|line| !line.ends_with("/etc/passwd") && !line.ends_with("/etc/group")).map(str::to_owned).collect()
+        text.lines()
+            .filter(|line| !line.ends_with("/etc/passwd") && !line.ends_with("/etc/group"))
+            .map(str::to_owned)
+            .collect()
     };
     assert_eq!(drop_accounts(&root(ROOT)), drop_accounts(&before));
     if let Some(accounts) = accounts {
@@ -227,14 +221,18 @@ async fn what_a_hostile_user_leaves_is_gone_after_the_release_and_root_is_untouc
 async fn no_name_and_no_password_is_ever_run() {
     let passwords = [
         format!("'\"; touch {CANARY}; $(touch {CANARY}) `touch {CANARY}`"),
-        format!("-rf --help\t\\n\\0 {{{{ lookup('pipe', 'touch {CANARY}') }}}} ${{IFS}}"),
+        format!("-rf --help \\n\\0 {{{{ lookup('pipe', 'touch {CANARY}') }}}} ${{IFS}}"),
         "../../../etc/shadow:$6$a$b:%s%n*?~#!".to_owned(),
     ];
     let _ = std::fs::remove_file(CANARY);
     let (berth, pool, admin) = with_machines(passwords.len()).await;
     let alice = berth.member("alice").await;
     let bookings = passwords.iter().map(|password| {
-        let request = alice.request(Method::POST, "/api/reserve").query(&[("count", "1"), ("duration", "10"), ("reservation_password", password)]);
+        let request = alice.request(Method::POST, "/api/reserve").query(&[
+            ("count", "1"),
+            ("duration", "10"),
+            ("reservation_password", password),
+        ]);
         alice.send(request)
     });
     let bookings = futures_util::future::join_all(bookings).await;
@@ -247,20 +245,24 @@ async fn no_name_and_no_password_is_ever_run() {
 
     let canary = format!("x$(touch {CANARY})");
     let long = "x".repeat(10_000);
-    let hostile =
-        ["", "-rf", "../x", "a/b", "a b", "a'b", "a\"b", "a\nb", "a\u{0}b", "a;b", "a:b", "%s", "root\n", &canary, &long];
+    let hostile = [
+        "", "-rf", "../x", "a/b", "a b", "a'b", "a\"b", "a\nb", "a\u{0}b", "a;b", "a:b", "%s", "root\n", &canary, &long,
+    ];
     for name in hostile {
         let answer = admin.post("/api/users", &json!({ "username": name, "password": "a good password" })).await;
         answer.expect(422);
         for field in ["name", "host", "user", "key_file"] {
-            // A machine may have a host of any sane name, so what is a name there only fails to resolve.
+            // No key file is none; what may be an address is one, and only fails to answer.
             let mut body = json!({ "name": "m", "host": "127.0.0.1", "port": 9, "user": "root", "password": "x" });
             body[field] = json!(name);
             let status = admin.post("/api/machines", &body).await.status.as_u16();
             if status == 201 {
                 admin.delete(&format!("/api/machines/{}", body["name"].as_str().unwrap())).await;
             }
-            assert!(status == 422 || (status == 201 && matches!((field, name), ("key_file", ""))), "{field} {name:.40}: {status}");
+            assert!(
+                status == 422 || (status == 201 && matches!((field, name), ("key_file", "") | ("host", "a:b" | "%s"))),
+                "{field} {name:.40}: {status}"
+            );
         }
         let path = "/api/reservations";
         let body = json!({ "count": 1, "duration": 5, "pool": name, "labels": { name: name } });

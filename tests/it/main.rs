@@ -4,6 +4,7 @@
 
 mod accounts;
 mod cli;
+mod faults;
 mod harness;
 mod harness_holds;
 mod history;
@@ -12,6 +13,7 @@ mod kills;
 mod machines;
 mod machines_ssh;
 mod openapi;
+mod outages;
 mod playbooks;
 mod reservations;
 mod roles;
