@@ -43,7 +43,8 @@ impl Dice {
 }
 
 async fn tick(every: Duration) {
-    let mut ticks = interval(every);
+    // An interval of nothing is none.
+    let mut ticks = interval(every.max(Duration::from_millis(1)));
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     ticks.tick().await;
     ticks.tick().await;
