@@ -321,7 +321,7 @@ async fn settle_round(
     let round = if !wanted {
         Round::Over
     } else if good == reservation.count {
-        activate(ctx, &mut tx, &mut lease, reservation).await?;
+        activate(&mut tx, &mut lease, reservation).await?;
         jobs::park(&mut tx, claim, lease.expires_at).await?;
         Round::Parked
     } else {
@@ -353,7 +353,7 @@ async fn settle_round(
     Ok(round)
 }
 
-async fn activate(ctx: &Ctx, tx: &mut Tx, lease: &mut Lease, reservation: &Reservation) -> anyhow::Result<()> {
+async fn activate(tx: &mut Tx, lease: &mut Lease, reservation: &Reservation) -> anyhow::Result<()> {
     lease.state = LeaseState::Active;
     lease.active_at = Some(tx.now);
     lease.starts_at = tx.now;
@@ -364,7 +364,6 @@ async fn activate(ctx: &Ctx, tx: &mut Tx, lease: &mut Lease, reservation: &Reser
     metrics::histogram!("berth_provision_seconds").record(f64::from(took) / 1000.0);
     let message = format!("{} ready for you, for {}", machines_in_words(reservation.count), reservation.duration);
     tell(tx, lease, "reservation.active", &message).await?;
-    let _ = ctx;
     Ok(())
 }
 

@@ -15,10 +15,9 @@ use std::{
 use reqwest::Method;
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
-use crate::harness::{ADMIN_PASSWORD, Client, Database, process::Setup};
+use crate::harness::{ADMIN_PASSWORD, Client, Database, process::Setup, tick};
 
 const CLIENTS: usize = 32;
 const MACHINES: usize = 40;
@@ -45,13 +44,6 @@ struct Witness {
 
 fn operations() -> usize {
     std::env::var("BERTH_HISTORY_OPERATIONS").ok().and_then(|text| text.parse().ok()).unwrap_or(1_000)
-}
-
-async fn tick(every: Duration) {
-    let mut ticks = interval(every);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    ticks.tick().await;
-    ticks.tick().await;
 }
 
 /// A request that may meet a dead server; `None`: the connection broke, whatever that means for the request.

@@ -7,13 +7,13 @@ use std::time::{Duration, Instant};
 use reqwest::Method;
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
 use crate::harness::{
     ADMIN_PASSWORD, Client, Database,
     machines::{Machine, machines},
     process::{Process, Setup},
+    tick,
 };
 
 const MACHINES: usize = 5;
@@ -40,14 +40,6 @@ impl Dice {
     fn moment(&mut self) -> Duration {
         Duration::from_millis(self.below(2000) * self.below(2000) / 2000)
     }
-}
-
-async fn tick(every: Duration) {
-    // An interval of nothing is none.
-    let mut ticks = interval(every.max(Duration::from_millis(1)));
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    ticks.tick().await;
-    ticks.tick().await;
 }
 
 /// A request that may meet a dead server. None: the connection broke, whatever that means for the request.

@@ -150,6 +150,15 @@ impl Drop for TestBerth {
     }
 }
 
+/// Lets time pass between two looks at programs that run by themselves.
+pub async fn tick(every: Duration) {
+    // An interval of nothing is none.
+    let mut ticks = tokio::time::interval(every.max(Duration::from_millis(1)));
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    ticks.tick().await;
+    ticks.tick().await;
+}
+
 /// Makes of each function two tests, one on each database.
 #[macro_export]
 macro_rules! on_both {
