@@ -56,6 +56,12 @@ clean:
 bench *ARGS: (_need "cc:build-essential" "ssh:openssh-client" "sshd:openssh-server" "unshare:util-linux" "mariadbd:mariadb-server-core")
     cargo bench --locked --bench pool -- "$@"
 
+# Run ansible-core's own integration targets with berth as `ansible-playbook`; without names, the chosen ones
+[no-exit-message]
+ansible-targets *NAMES: (_need "cc:build-essential" "ssh:openssh-client") _build
+    just _packages-for-machines
+    scripts/ansible-targets.sh "$@"
+
 # Write the snapshots anew after a wanted change: API description, command help, recaps
 bless: (_need "cc:build-essential")
     INSTA_UPDATE=always BERTH_BLESS=1 cargo test --locked

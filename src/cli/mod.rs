@@ -85,6 +85,9 @@ enum Command {
 
 /// Runs the command that the process arguments name.
 pub fn main() -> ExitCode {
+    if playbook::called_as_ansible_playbook() {
+        return playbook::as_ansible_playbook();
+    }
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {

@@ -34,6 +34,8 @@ pub struct Play {
     pub vars_files: Vec<Vec<String>>,
     /// `gather_facts`; facts are gathered when first used, unless this is false.
     pub gather_facts: Option<Value>,
+    /// `tags`, for lists.
+    pub tags: Vec<String>,
     /// `connection`.
     pub connection: Option<String>,
     /// `remote_user`.

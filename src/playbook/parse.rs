@@ -250,6 +250,7 @@ impl Loader {
             hosts,
             base: base.to_owned(),
             vars,
+            tags: common.tags,
             defaults: Arc::new(defaults),
             vars_files,
             gather_facts: entry.get("gather_facts").map(Node::to_json),

@@ -11,6 +11,10 @@ use clap::{ArgAction, Args, Subcommand};
 use serde_json::{Map, Value};
 use tokio_util::sync::CancellationToken;
 
+mod ansible;
+
+pub use ansible::{as_ansible_playbook, called_as_ansible_playbook};
+
 use super::{fault::Fault, output::Format};
 use crate::playbook::{
     self, Connections, Event, Inventory, Options, Playbook,
@@ -113,8 +117,20 @@ struct RunArgs {
     #[arg(long, default_value_t = 1800, value_name = "SECONDS")]
     step_timeout: u64,
     /// Show what modules answer; again for more
-    #[arg(short, action = ArgAction::Count)]
+    #[arg(short, long, action = ArgAction::Count)]
     verbose: u8,
+    /// List the hosts and run nothing
+    #[arg(long)]
+    list_hosts: bool,
+    /// List the tasks that would run, and run nothing
+    #[arg(long)]
+    list_tasks: bool,
+    /// List the tags, and run nothing
+    #[arg(long)]
+    list_tags: bool,
+    /// Read the playbooks, and run nothing
+    #[arg(long)]
+    syntax_check: bool,
 }
 
 impl PlaybookCommand {
@@ -177,10 +193,20 @@ fn list(args: &ListArgs) -> Result<u8> {
 
 async fn run(args: RunArgs, format: Format) -> Result<u8> {
     let playbooks = load(&args.files)?;
+    if args.syntax_check {
+        let mut out = std::io::stdout().lock();
+        for playbook in &playbooks {
+            writeln!(out, "\nplaybook: {}", playbook.path.display())?;
+        }
+        return Ok(0);
+    }
     let mut inventory = Inventory::load(&args.inventory).context("the inventory cannot be used")?;
     if let Some(playbook) = playbooks.first() {
         let folder = playbook.path.parent().unwrap_or(&playbook.path);
         inventory.vars_beside(folder).context("the variables beside the playbook cannot be used")?;
+    }
+    if args.list_hosts || args.list_tasks || args.list_tags {
+        return listing(&args, &playbooks, &inventory);
     }
     let options = Options {
         check: args.check,
@@ -234,6 +260,43 @@ async fn run(args: RunArgs, format: Format) -> Result<u8> {
         }
     }
     Ok(code)
+}
+
+/// `--list-hosts`, `--list-tasks`, `--list-tags`, as Ansible shows them.
+fn listing(args: &RunArgs, playbooks: &[Playbook], inventory: &Inventory) -> Result<u8> {
+    let limit = args.limit.as_deref().map(|limit| inventory.matching(limit)).transpose().map_err(anyhow::Error::msg)?;
+    let mut out = std::io::stdout().lock();
+    for playbook in playbooks {
+        writeln!(out, "\nplaybook: {}", playbook.path.display())?;
+        for (number, play) in playbook.plays.iter().enumerate() {
+            let pattern = play.hosts.join(",");
+            let tags = play.tags.join(",");
+            writeln!(out, "\n  play #{} ({pattern}): {}\tTAGS: [{tags}]", number + 1, play.name)?;
+            if args.list_hosts {
+                let mut hosts = inventory.matching(&pattern).map_err(anyhow::Error::msg)?;
+                hosts.retain(|name| limit.as_ref().is_none_or(|keep| keep.contains(name)));
+                writeln!(out, "    pattern: ['{}']\n    hosts ({}):", play.hosts.join("', '"), hosts.len())?;
+                for host in hosts {
+                    writeln!(out, "      {host}")?;
+                }
+            }
+            let tasks = playbook::list(play, &args.chosen.tags, &args.chosen.skip_tags);
+            if args.list_tasks {
+                writeln!(out, "    tasks:")?;
+                for task in &tasks {
+                    let mut tags = task.tags.clone();
+                    tags.sort();
+                    writeln!(out, "      {}\tTAGS: [{}]", task.task, tags.join(", "))?;
+                }
+            }
+            if args.list_tags {
+                let tags: std::collections::BTreeSet<&String> = tasks.iter().flat_map(|task| &task.tags).collect();
+                let tags: Vec<&str> = tags.into_iter().map(String::as_str).collect();
+                writeln!(out, "      TASK TAGS: [{}]", tags.join(", "))?;
+            }
+        }
+    }
+    Ok(0)
 }
 
 /// `-e` as Ansible reads it: `@file`, a mapping, or `name=value` words.

@@ -1,0 +1,60 @@
+//! The command under the name `ansible-playbook`: its options and its exit codes, so that people's scripts keep working.
+
+use std::{ffi::OsString, path::Path, process::ExitCode};
+
+use clap::Parser;
+
+use super::RunArgs;
+use crate::cli::{complain, fault, output::Format, terminal};
+
+/// Run Ansible playbooks on the hosts of an inventory.
+#[derive(Debug, Parser)]
+#[command(name = "ansible-playbook", max_term_width = 100, disable_version_flag = true)]
+struct Command {
+    #[command(flatten)]
+    run: RunArgs,
+    /// Show the version
+    #[arg(long)]
+    version: bool,
+}
+
+/// Whether the program was called by that name.
+pub fn called_as_ansible_playbook() -> bool {
+    let name = std::env::args_os().next().unwrap_or_default();
+    Path::new(&name).file_name().is_some_and(|name| name == "ansible-playbook")
+}
+
+/// Runs the command that the process arguments ask for.
+pub fn as_ansible_playbook() -> ExitCode {
+    let arguments: Vec<OsString> = std::env::args_os().collect();
+    if arguments.iter().any(|argument| argument == "--version") {
+        let _ = crate::cli::output::print(&format!(
+            "ansible-playbook [core 2.19.0] (berth {})\n",
+            env!("CARGO_PKG_VERSION")
+        ));
+        return ExitCode::SUCCESS;
+    }
+    let command = match Command::try_parse_from(arguments) {
+        Ok(command) => command,
+        Err(error) => {
+            let _ = error.print();
+            return ExitCode::from(if error.use_stderr() { fault::USAGE } else { fault::OK });
+        }
+    };
+    let runtime = match tokio::runtime::Runtime::new() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            terminal::say(&format!("ERROR! cannot start: {error}"));
+            return ExitCode::from(fault::FAILED);
+        }
+    };
+    let answer = runtime.block_on(super::run(command.run, Format::Table));
+    runtime.shutdown_background();
+    match answer {
+        Ok(code) => ExitCode::from(code),
+        Err(error) => {
+            complain(&error);
+            ExitCode::from(fault::FAILED)
+        }
+    }
+}
