@@ -1,8 +1,7 @@
 //! `blockinfile`: a marked block of lines in a text file.
 
 use super::common::{
-    ATTRIBUTES, ATTRS, BACKUP, GROUP, MODE, OWNER, SELEVEL, SEROLE, SETYPE, SEUSER, Step, UNSAFE_WRITES, VALIDATE,
-    WRITE, arg,
+    ATTRS, BACKUP_ARGS, FILE_ARGS, Step, VALIDATE_ARGS, WRITE, arg, args,
     ere::{self, Reader},
     flag, given, required, text, with_default,
 };
@@ -14,7 +13,7 @@ pub static BLOCKINFILE: Module = Module {
     name: "blockinfile",
     collections: &["ansible.builtin", "ansible.legacy"],
     summary: "keeps a block of lines between two marker lines",
-    args: &[
+    args: args![
         Arg { aliases: &["dest", "destfile", "name"], ..required("path", Kind::Path, "the file") },
         Arg { choices: &["absent", "present"], ..with_default("state", Kind::Str, "present", "there or not") },
         Arg { aliases: &["content"], ..with_default("block", Kind::Str, "''", "the lines; none removes the block") },
@@ -26,18 +25,8 @@ pub static BLOCKINFILE: Module = Module {
         with_default("create", Kind::Bool, "false", "make the file when it is not there"),
         with_default("append_newline", Kind::Bool, "false", "a blank line after the block"),
         with_default("prepend_newline", Kind::Bool, "false", "a blank line before the block"),
-        arg("encoding", Kind::Str, "only utf-8"),
-        BACKUP,
-        VALIDATE,
-        OWNER,
-        GROUP,
-        MODE,
-        UNSAFE_WRITES,
-        ATTRIBUTES,
-        SELEVEL,
-        SEROLE,
-        SETYPE,
-        SEUSER,
+        arg("encoding", Kind::Str, "only utf-8");
+        FILE_ARGS, BACKUP_ARGS, VALIDATE_ARGS
     ],
     free_form: None,
     act: Act::Shell { library: &[ATTRS, WRITE, TEXT, SH], script },

@@ -1,8 +1,7 @@
 //! `copy`: files from the controller, from text, or from elsewhere on the host.
 
 use super::common::{
-    ATTRIBUTES, ATTRS, BACKUP, GROUP, MODE, OWNER, SELEVEL, SEROLE, SETYPE, SEUSER, Step, UNSAFE_WRITES, VALIDATE,
-    WRITE, arg, flag,
+    ATTRS, BACKUP_ARGS, FILE_ARGS, Step, VALIDATE_ARGS, WRITE, arg, args, flag,
     put::{PUT, Put, put, validate},
     refuse, required, text, with_default,
 };
@@ -18,7 +17,7 @@ pub static COPY: Module = Module {
     name: "copy",
     collections: &["ansible.builtin", "ansible.legacy"],
     summary: "puts a file or a folder on the host",
-    args: &[
+    args: args![
         arg("src", Kind::Str, "file or folder on the controller; with `remote_src`, a file on the host"),
         arg("content", Kind::Raw, "what the file shall hold, in place of `src`"),
         required("dest", Kind::Path, "where it goes"),
@@ -28,18 +27,8 @@ pub static COPY: Module = Module {
         with_default("local_follow", Kind::Bool, "true", "follow links in the source folder"),
         arg("directory_mode", Kind::Mode, "mode of folders made by a recursive copy"),
         arg("checksum", Kind::Str, "not supported: the transfer is checked anyway"),
-        with_default("decrypt", Kind::Bool, "true", "accepted; sources are not vaulted"),
-        BACKUP,
-        VALIDATE,
-        OWNER,
-        GROUP,
-        MODE,
-        UNSAFE_WRITES,
-        ATTRIBUTES,
-        SELEVEL,
-        SEROLE,
-        SETYPE,
-        SEUSER,
+        with_default("decrypt", Kind::Bool, "true", "accepted; sources are not vaulted");
+        FILE_ARGS, BACKUP_ARGS, VALIDATE_ARGS
     ],
     free_form: None,
     act: Act::Shell { library: &[ATTRS, WRITE, PUT], script },

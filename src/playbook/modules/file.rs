@@ -1,9 +1,6 @@
 //! `file`: files, folders and links as they shall be.
 
-use super::common::{
-    ATTRIBUTES, ATTRS, GROUP, MODE, OWNER, SELEVEL, SEROLE, SETYPE, SEUSER, Step, UNSAFE_WRITES, WRITE, arg, flag,
-    given, text, with_default,
-};
+use super::common::{ATTRS, FILE_ARGS, Step, WRITE, arg, args, flag, given, text, with_default};
 use super::{Act, Arg, Args, Kind, Module, Scope, Script};
 
 /// The module.
@@ -11,7 +8,7 @@ pub static FILE: Module = Module {
     name: "file",
     collections: &["ansible.builtin", "ansible.legacy"],
     summary: "makes or removes files, folders and links, and sets their owner and mode",
-    args: &[
+    args: args![
         Arg { aliases: &["dest", "name"], ..super::common::required("path", Kind::Path, "what to look after") },
         Arg {
             choices: &["absent", "directory", "file", "hard", "link", "touch"],
@@ -24,16 +21,8 @@ pub static FILE: Module = Module {
         arg("access_time", Kind::Str, "`preserve` or `now`"),
         arg("access_time_format", Kind::Str, "not supported: only `preserve` and `now` are"),
         arg("modification_time", Kind::Str, "`preserve` or `now`"),
-        arg("modification_time_format", Kind::Str, "not supported: only `preserve` and `now` are"),
-        OWNER,
-        GROUP,
-        MODE,
-        UNSAFE_WRITES,
-        ATTRIBUTES,
-        SELEVEL,
-        SEROLE,
-        SETYPE,
-        SEUSER,
+        arg("modification_time_format", Kind::Str, "not supported: only `preserve` and `now` are");
+        FILE_ARGS
     ],
     free_form: None,
     act: Act::Shell { library: &[ATTRS, WRITE, SH], script },

@@ -1,8 +1,7 @@
 //! `lineinfile`: one line in a text file.
 
 use super::common::{
-    ATTRIBUTES, ATTRS, BACKUP, GROUP, MODE, OWNER, SELEVEL, SEROLE, SETYPE, SEUSER, Step, UNSAFE_WRITES, VALIDATE,
-    WRITE, arg,
+    ATTRS, BACKUP_ARGS, FILE_ARGS, Step, VALIDATE_ARGS, WRITE, arg, args,
     ere::{self, Reader},
     flag, given,
     put::validate,
@@ -15,7 +14,7 @@ pub static LINEINFILE: Module = Module {
     name: "lineinfile",
     collections: &["ansible.builtin", "ansible.legacy"],
     summary: "keeps one line of a text file as it shall be",
-    args: &[
+    args: args![
         Arg { aliases: &["dest", "destfile", "name"], ..required("path", Kind::Path, "the file") },
         Arg { choices: &["absent", "present"], ..with_default("state", Kind::Str, "present", "there or not") },
         Arg { aliases: &["value"], ..arg("line", Kind::Str, "the line") },
@@ -29,18 +28,8 @@ pub static LINEINFILE: Module = Module {
         arg("insertbefore", Kind::Str, "where a new line goes: before the last match, or `BOF`"),
         with_default("firstmatch", Kind::Bool, "false", "the first match counts, not the last"),
         with_default("create", Kind::Bool, "false", "make the file when it is not there"),
-        arg("others", Kind::Raw, "accepted and ignored, as in Ansible"),
-        BACKUP,
-        VALIDATE,
-        OWNER,
-        GROUP,
-        MODE,
-        UNSAFE_WRITES,
-        ATTRIBUTES,
-        SELEVEL,
-        SEROLE,
-        SETYPE,
-        SEUSER,
+        arg("others", Kind::Raw, "accepted and ignored, as in Ansible");
+        FILE_ARGS, BACKUP_ARGS, VALIDATE_ARGS
     ],
     free_form: None,
     act: Act::Shell { library: &[ATTRS, WRITE, TEXT, SH], script },

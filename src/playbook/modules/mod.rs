@@ -27,6 +27,7 @@ mod service;
 mod setup;
 mod small;
 mod stat;
+pub mod talk;
 mod template;
 pub mod trial;
 mod user;
@@ -107,7 +108,7 @@ pub struct Module {
 }
 
 /// One argument of a module.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub struct Arg {
     /// Its name.
     pub name: &'static str,
@@ -220,6 +221,8 @@ pub struct Script {
     pub files: Vec<(String, Vec<u8>)>,
     /// Turns the raw result into what `register` holds; `None`: as it is.
     pub finish: Option<Finish>,
+    /// In place of all this: a conversation, which sends steps of its own.
+    pub talk: Option<talk::Talk>,
 }
 
 /// Turns a raw result into what `register` holds.

@@ -1,8 +1,7 @@
 //! `template`: a Jinja2 file of the controller, rendered, on the host.
 
 use super::common::{
-    ATTRIBUTES, ATTRS, BACKUP, GROUP, MODE, OWNER, SELEVEL, SEROLE, SETYPE, SEUSER, Step, UNSAFE_WRITES, VALIDATE,
-    WRITE, arg, flag,
+    ATTRS, BACKUP_ARGS, FILE_ARGS, Step, VALIDATE_ARGS, WRITE, arg, args, flag,
     put::{PUT, Put, put},
     required, text, with_default,
 };
@@ -15,7 +14,7 @@ pub static TEMPLATE: Module = Module {
     name: "template",
     collections: &["ansible.builtin", "ansible.legacy"],
     summary: "puts a rendered Jinja2 file on the host",
-    args: &[
+    args: args![
         required("src", Kind::Str, "the template, on the controller"),
         required("dest", Kind::Path, "where it goes"),
         with_default("force", Kind::Bool, "true", "replace what differs; false: only put what is not there"),
@@ -32,18 +31,8 @@ pub static TEMPLATE: Module = Module {
         arg("variable_start_string", Kind::Str, "only {{"),
         arg("variable_end_string", Kind::Str, "only }}"),
         arg("comment_start_string", Kind::Str, "only {#"),
-        arg("comment_end_string", Kind::Str, "only #}"),
-        BACKUP,
-        VALIDATE,
-        OWNER,
-        GROUP,
-        MODE,
-        UNSAFE_WRITES,
-        ATTRIBUTES,
-        SELEVEL,
-        SEROLE,
-        SETYPE,
-        SEUSER,
+        arg("comment_end_string", Kind::Str, "only #}");
+        FILE_ARGS, BACKUP_ARGS, VALIDATE_ARGS
     ],
     free_form: None,
     act: Act::Shell { library: &[ATTRS, WRITE, PUT], script },

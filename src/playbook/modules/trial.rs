@@ -64,6 +64,9 @@ fn step(module: &Module, args: &Args, trial: &Trial) -> Result<(Step, Finish), S
         no_log: false,
     };
     let script = script(args, &scope)?;
+    if script.talk.is_some() {
+        return Err(format!("`{}` wants a conversation, and a trial has one step", module.name));
+    }
     let step = Step {
         text: script.text,
         library: library.to_vec(),

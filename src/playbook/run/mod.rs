@@ -131,6 +131,12 @@ impl Connections {
         Ok(shell)
     }
 
+    /// Puts another shell in a host's place.
+    fn replace(&self, name: &str, shell: Arc<Shell>) {
+        lock(&self.shells).insert(name.to_owned(), shell);
+        lock(&self.opened).insert(name.to_owned());
+    }
+
     async fn close_opened(&self) {
         let names: Vec<String> = lock(&self.opened).drain().collect();
         let shells: Vec<Shell> = names.iter().filter_map(|name| self.take(name)).collect();

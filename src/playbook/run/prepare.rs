@@ -8,7 +8,7 @@ use super::{host::HostRun, method_of};
 use crate::{
     playbook::{
         ast::{Action, Repeat, Task},
-        modules::{self, Act, Args, AsyncScope, Module, Outcome, Scope, convert, trial::Finish},
+        modules::{self, Act, Args, AsyncScope, Module, Outcome, Scope, convert, talk::Talk, trial::Finish},
         template::{self, Error, Layer, OMIT, View},
     },
     remote::{Become, Step},
@@ -27,6 +27,8 @@ pub(super) enum Work {
     Fail(String),
     Done(Outcome),
     Send(Box<Step>, Args, Finish),
+    /// The step says how the conversation's own are to run.
+    Talk(Talk, Args, Box<Step>, Box<AsyncScope>),
     Slow(fn(Args, AsyncScope) -> futures_util::future::BoxFuture<'static, Outcome>, Args, Box<AsyncScope>),
 }
 
@@ -196,21 +198,20 @@ impl HostRun<'_> {
             diff,
             no_log: manner.no_log,
         };
+        let slow = || {
+            Box::new(AsyncScope {
+                vars: vars.clone(),
+                search: task.search.to_vec(),
+                check,
+                diff,
+                no_log: manner.no_log,
+                progress: Arc::new(|_: &str| {}),
+                cancel: self.run.cancel.clone(),
+            })
+        };
         let work = match &module.act {
             Act::Controller(act) => Work::Done(act(&args, &scope)),
-            Act::Async(act) => Work::Slow(
-                *act,
-                args,
-                Box::new(AsyncScope {
-                    vars: vars.clone(),
-                    search: task.search.to_vec(),
-                    check,
-                    diff,
-                    no_log: manner.no_log,
-                    progress: Arc::new(|_: &str| {}),
-                    cancel: self.run.cancel.clone(),
-                }),
-            ),
+            Act::Async(act) => Work::Slow(*act, args, slow()),
             Act::Shell { library, script } => match script(&args, &scope) {
                 Ok(made) => {
                     let step = Step {
@@ -224,7 +225,10 @@ impl HostRun<'_> {
                         deadline: Some(self.deadline(task, view)?),
                         ..Step::default()
                     };
-                    Work::Send(Box::new(step), args, made.finish)
+                    match made.talk {
+                        Some(talk) => Work::Talk(talk, args, Box::new(step), slow()),
+                        None => Work::Send(Box::new(step), args, made.finish),
+                    }
                 }
                 Err(message) => Work::Fail(message),
             },

@@ -89,7 +89,7 @@ b_attrs() {
     b_want_mode "$b_mode" "$b_M" "$b_T"
     [ "$b_W" = "$b_M" ] || b_cm=$b_W
   fi
-  [ -n "$b_ch$b_cm" ] || return 1
+  if [ -z "$b_ch$b_cm" ]; then b_more "$1"; return; fi
   changed
   [ -z "$CHECK" ] || return 0
   if [ -n "$b_ch" ]; then
@@ -100,7 +100,49 @@ b_attrs() {
   if [ -n "$b_cm" ]; then
     b_x=$(chmod -- "$b_cm" "$1" 2>&1) || fail "chmod failed: $b_x"
   fi
-  return 0
+  b_more "$1" || :
+}
+# b_more PATH: flags and SELinux context, when the task names any. True when there was something to do.
+b_more() {
+  [ -n "${b_flags-}${b_seuser-}${b_serole-}${b_setype-}${b_selevel-}" ] || return 1
+  b_did=1
+  if [ -n "$b_seuser$b_serole$b_setype$b_selevel" ] && [ -e "${b_selinux:-/sys/fs/selinux/enforce}" ]; then
+    b_x=$(stat -c %C -- "$1" 2>&1) || fail "cannot read the SELinux context of \`$1\`: $b_x"
+    b_c=$b_x
+    b_1=${b_c%%:*} b_c=${b_c#*:} b_2=${b_c%%:*} b_c=${b_c#*:} b_3=${b_c%%:*} b_4=${b_c#*:}
+    b_c=${b_seuser:-$b_1}:${b_serole:-$b_2}:${b_setype:-$b_3}:${b_selevel:-$b_4}
+    if [ "$b_c" != "$b_x" ]; then
+      b_did=0
+      changed
+      [ -n "$CHECK" ] || b_x=$(chcon -h -- "$b_c" "$1" 2>&1) || fail "invalid selinux context: $b_x"
+    fi
+  fi
+  [ -n "$b_flags" ] || return "$b_did"
+  b_op=${b_flags%%[!-+=]*} b_letters=${b_flags#[-+=]}
+  b_x=$(lsattr -d -- "$1" 2>&1) || fail "cannot read the flags of \`$1\`: $b_x"
+  b_have=${b_x%% *} b_todo=
+  while [ -n "$b_letters" ]; do
+    b_one=${b_letters%"${b_letters#?}"} b_letters=${b_letters#?}
+    case $b_op$b_have in
+      -*"$b_one"*) b_todo=1 ;;
+      -*) ;;
+      *"$b_one"*) ;;
+      *) b_todo=1 ;;
+    esac
+  done
+  if [ "${b_op:-=}" = = ]; then
+    b_rest=$b_have
+    while [ -n "$b_rest" ]; do
+      b_one=${b_rest%"${b_rest#?}"} b_rest=${b_rest#?}
+      # The flags that the file system sets by itself do not count.
+      case $b_one in [-eEIN]) ;; *) case $b_flags in *"$b_one"*) ;; *) b_todo=1 ;; esac ;; esac
+    done
+  fi
+  [ -n "$b_todo" ] || return "$b_did"
+  changed
+  [ -z "$CHECK" ] || return 0
+  case $b_op in '') b_op== ;; esac
+  b_x=$(chattr "$b_op${b_flags#[-+=]}" -- "$1" 2>&1) || fail "chattr failed: $b_x"
 }
 # b_report PATH: the facts of b_look as Ansible names them.
 b_report() {

@@ -210,13 +210,23 @@ impl Step {
         self
     }
 
-    /// `owner`, `group`, `mode` of the task as `b_owner`, `b_group`, `b_mode`.
+    /// `owner`, `group`, `mode`, `attributes` and the `SELinux` context of the task as `b_owner` and so on.
     pub fn attributes(&mut self, args: &Args) -> Result<&mut Self, String> {
-        refuse(args, SELINUX)?;
         self.set_opt("b_owner", text_of(args, "owner").as_deref())?;
         self.set_opt("b_group", text_of(args, "group").as_deref())?;
         let mode = args.0.get("mode").map(mode::parse).transpose()?.flatten();
         self.set_opt("b_mode", mode.as_deref())?;
+        let flags = text(args, "attributes").filter(|flags| !flags.is_empty());
+        if let Some(flags) = flags {
+            let letters = flags.strip_prefix(['+', '-', '=']).unwrap_or(flags);
+            if letters.is_empty() || !letters.bytes().all(|b| b.is_ascii_alphabetic()) {
+                return Err(format!("`attributes: {flags}` is no set of flags; write `+i`, `-i` or `=i`"));
+            }
+        }
+        self.set_opt("b_flags", flags)?;
+        for name in ["seuser", "serole", "setype", "selevel"] {
+            self.set_opt(&format!("b_{name}"), text(args, name))?;
+        }
         Ok(self)
     }
 
@@ -226,39 +236,52 @@ impl Step {
     }
 }
 
-const SELINUX: &[&str] = &["attributes", "selevel", "serole", "setype", "seuser"];
+/// Who owns a file and what it lets whom do: what every module has that makes files.
+pub const FILE_ARGS: &[Arg] = &[
+    arg("owner", Kind::Str, "user who owns it, by name or number"),
+    arg("group", Kind::Str, "group that owns it, by name or number"),
+    arg("mode", Kind::Mode, "permissions: `\"0644\"` or `u=rw,g=r`"),
+    Arg { aliases: &["attr"], ..arg("attributes", Kind::Str, "flags as `lsattr` shows them; `+i`, `-i` or `=i`") },
+    arg("selevel", Kind::Str, "`SELinux` level, where the host has it"),
+    arg("serole", Kind::Str, "`SELinux` role, where the host has it"),
+    arg("setype", Kind::Str, "`SELinux` type, where the host has it"),
+    arg("seuser", Kind::Str, "`SELinux` user, where the host has it"),
+    with_default("unsafe_writes", Kind::Bool, "false", "write in place when a rename is refused (bind mounts)"),
+];
 
-/// Who owns the file.
-pub const OWNER: Arg = arg("owner", Kind::Str, "user who owns it, by name or number");
-/// Which group owns the file.
-pub const GROUP: Arg = arg("group", Kind::Str, "group that owns it, by name or number");
-/// The file's permissions.
-pub const MODE: Arg = arg("mode", Kind::Mode, "permissions: `\"0644\"` or `u=rw,g=r`");
-/// Refused: needs chattr.
-pub const ATTRIBUTES: Arg = Arg {
-    name: "attributes",
-    aliases: &["attr"],
-    kind: Kind::Str,
-    required: false,
-    default: None,
-    choices: &[],
-    doc: "not supported: chattr flags",
-};
-/// Refused: `SELinux`.
-pub const SELEVEL: Arg = arg("selevel", Kind::Str, "not supported: `SELinux`");
-/// Refused: `SELinux`.
-pub const SEROLE: Arg = arg("serole", Kind::Str, "not supported: `SELinux`");
-/// Refused: `SELinux`.
-pub const SETYPE: Arg = arg("setype", Kind::Str, "not supported: `SELinux`");
-/// Refused: `SELinux`.
-pub const SEUSER: Arg = arg("seuser", Kind::Str, "not supported: `SELinux`");
-/// Last resort for files that cannot be replaced by a rename.
-pub const UNSAFE_WRITES: Arg =
-    with_default("unsafe_writes", Kind::Bool, "false", "write in place when a rename is refused (bind mounts)");
-/// Keep a copy.
-pub const BACKUP: Arg = with_default("backup", Kind::Bool, "false", "keep a dated copy of what is replaced");
-/// Check before use.
-pub const VALIDATE: Arg = arg("validate", Kind::Str, "command that must succeed first; `%s` is the new file");
+/// Keeping what is replaced.
+pub const BACKUP_ARGS: &[Arg] = &[with_default("backup", Kind::Bool, "false", "keep a dated copy of what is replaced")];
+
+/// Checking before use.
+pub const VALIDATE_ARGS: &[Arg] =
+    &[arg("validate", Kind::Str, "command that must succeed first; `%s` is the new file")];
+
+/// Puts tables of arguments together.
+pub const fn join<const N: usize>(tables: &[&[Arg]]) -> [Arg; N] {
+    let mut all = [arg("", Kind::Raw, ""); N];
+    let (mut at, mut table) = (0, 0);
+    while table < tables.len() {
+        let mut row = 0;
+        while row < tables[table].len() {
+            all[at] = tables[table][row];
+            at += 1;
+            row += 1;
+        }
+        table += 1;
+    }
+    all
+}
+
+/// A module's own arguments and the tables it shares with others: `args![own, own; FILE_ARGS, BACKUP_ARGS]`.
+macro_rules! args {
+    ($($own:expr),* $(,)?; $($shared:expr),+) => {{
+        const OWN: &[$crate::playbook::modules::Arg] = &[$($own),*];
+        const LEN: usize = OWN.len() $(+ $shared.len())+;
+        const ALL: [$crate::playbook::modules::Arg; LEN] = $crate::playbook::modules::common::join(&[OWN, $($shared),+]);
+        &ALL
+    }};
+}
+pub(in crate::playbook::modules) use args;
 
 #[cfg(test)]
 mod tests {

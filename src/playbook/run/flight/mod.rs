@@ -21,6 +21,7 @@ use crate::{
 
 mod land;
 mod result;
+mod talk;
 mod until;
 
 use result::{failed, skipped};
@@ -171,6 +172,16 @@ impl<'a> HostRun<'a> {
                         }
                     };
                     wait |= outcome.failed.is_some();
+                    State::Made(self.settle(outcome))
+                }
+                Work::Talk(talk, args, step, scope) => {
+                    if let Some((at, step, args, finish)) = held.take() {
+                        let sent = self.dispatch(task, *step, &manner, Guard::Note).await?;
+                        landings[at].state = State::Waiting(Box::new(sent), args, finish);
+                    }
+                    let outcome = self.converse(task, &talk, args, *step, *scope, &manner).await?;
+                    // What failed before it in a loop must be heard, too.
+                    wait = true;
                     State::Made(self.settle(outcome))
                 }
                 Work::Done(outcome) => {

@@ -64,6 +64,10 @@ impl<'a> HostRun<'a> {
                     let outcome = act(args, *scope).await;
                     State::Made(self.settle(outcome))
                 }
+                Work::Talk(talk, args, step, scope) => {
+                    let outcome = self.converse(task, &talk, args, *step, *scope, manner).await?;
+                    State::Made(self.settle(outcome))
+                }
                 Work::Send(step, args, finish) => {
                     let sent = self.dispatch(task, *step, manner, Guard::None).await?;
                     State::Waiting(Box::new(sent), args, finish)

@@ -85,11 +85,15 @@ impl HostRun<'_> {
         if let Some(shell) = &self.shell {
             return Ok(Arc::clone(shell));
         }
-        let view = self.base_view();
-        let target = self.run.target(self.name, &view, self.batch.play).map_err(remote::Error::BadValue)?;
-        let shell = self.run.connections.open(&target).await?;
+        let shell = self.run.connections.open(&self.target()?).await?;
         self.shell = Some(Arc::clone(&shell));
         Ok(shell)
+    }
+
+    /// Where the host is.
+    pub(in crate::playbook::run) fn target(&self) -> Result<remote::Target, remote::Error> {
+        let view = self.base_view();
+        self.run.target(self.name, &view, self.batch.play).map_err(remote::Error::BadValue)
     }
 
     pub(in crate::playbook::run) fn note(&self, change: impl FnOnce(&mut HostSummary)) {
