@@ -21,7 +21,7 @@ run N="10": (_need "cc:build-essential" "curl:curl" "ssh:openssh-client") _build
     scripts/run.sh "$1"
 
 # Run all tests, on SQLite and on a private MariaDB
-test *ARGS: (_need "cc:build-essential" "curl:curl" "ssh:openssh-client" "ssh-keygen:openssh-client" "sshd:openssh-server" "unshare:util-linux" "mariadbd:mariadb-server-core" "busybox:busybox-static" "faketime:faketime")
+test *ARGS: (_need "cc:build-essential" "curl:curl" "ssh:openssh-client" "ssh-keygen:openssh-client" "sshd:openssh-server" "unshare:util-linux" "mariadbd:mariadb-server-core" "my_print_defaults:mariadb-client-core" "busybox:busybox-static" "faketime:faketime")
     cargo test --locked "$@"
 
 # Look for faults without running: format, clippy, dependencies and their licences
@@ -53,7 +53,7 @@ clean:
     scripts/clean.sh
 
 # Measure what a user would feel: all, or sections by name (start reserve import available ready)
-bench *ARGS: (_need "cc:build-essential" "ssh:openssh-client" "sshd:openssh-server" "unshare:util-linux" "mariadbd:mariadb-server-core")
+bench *ARGS: (_need "cc:build-essential" "ssh:openssh-client" "sshd:openssh-server" "unshare:util-linux" "mariadbd:mariadb-server-core" "my_print_defaults:mariadb-client-core")
     cargo bench --locked --bench pool -- "$@"
 
 # Run ansible-core's own integration targets with berth as `ansible-playbook`; without names, the chosen ones

@@ -5,6 +5,7 @@
 //! (`docs/SQL.md`). Deliberately absent: an ORM, a query builder, compile-time checked queries.
 
 mod connect;
+mod durable;
 mod migrate;
 
 use std::{
@@ -22,6 +23,7 @@ pub use self::{
     connect::{ConnectError, Settings},
     migrate::{MigrateError, Schema},
 };
+use self::durable::Durable;
 use crate::clock::{Clock, Millis};
 
 /// Which text goes to which server.
@@ -69,6 +71,7 @@ pub struct Db {
     url: String,
     /// SQLite has one writer; those of this process stand in line here instead of polling its lock.
     turn: Arc<Mutex<()>>,
+    durable: Option<Arc<Durable>>,
     announced: Arc<AtomicU64>,
 }
 
@@ -91,7 +94,15 @@ impl Db {
         };
         let mut inner = self.pool.begin_with(begin).await?;
         let now = self.now(&mut inner).await?;
-        Ok(Tx { inner, now, dialect: self.dialect, turn, announced: Arc::clone(&self.announced), announce: false })
+        Ok(Tx {
+            inner,
+            now,
+            dialect: self.dialect,
+            turn,
+            durable: self.durable.clone(),
+            announced: Arc::clone(&self.announced),
+            announce: false,
+        })
     }
 
     /// The database's now. On SQLite that is this machine's clock; on MySQL the server's.
@@ -125,6 +136,7 @@ pub struct Tx {
     /// Which dialect it speaks.
     pub dialect: Dialect,
     turn: Option<OwnedMutexGuard<()>>,
+    durable: Option<Arc<Durable>>,
     announced: Arc<AtomicU64>,
     announce: bool,
 }
@@ -143,7 +155,11 @@ impl Tx {
             self.announced.fetch_add(1, Ordering::Release);
         }
         drop(self.turn);
-        done
+        done?;
+        match self.durable {
+            Some(durable) => durable.wait().await.map_err(sqlx::Error::Io),
+            None => Ok(()),
+        }
     }
 }
 

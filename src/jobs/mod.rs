@@ -77,6 +77,15 @@ pub async fn enqueue_named(tx: &mut Tx, kind: &str, subject: &str, run_at: Milli
     }
 }
 
+/// Takes a job back that has nothing left to do: the row goes, unless somebody works on it, who then looks again.
+pub async fn withdraw(tx: &mut Tx, kind: &Kind, subject: &str) -> sqlx::Result<()> {
+    if store::delete_unclaimed(tx, kind.name, subject).await? {
+        return Ok(());
+    }
+    let now = tx.now;
+    store::ask_again(tx, kind.name, subject, now).await.map(drop)
+}
+
 /// Takes the job away within the work's own transaction; answer [`Next::Finished`] then. If somebody asked again
 /// meanwhile, the job stays and runs again. False: the claim is lost and the transaction must not be committed.
 pub async fn finish(tx: &mut Tx, claim: &Claim) -> sqlx::Result<bool> {

@@ -110,6 +110,16 @@ pub(super) async fn held_by(tx: &mut Tx, id: JobId, owner: &str) -> sqlx::Result
     Ok(!rows.is_empty())
 }
 
+/// True: there was such a row and nobody had claimed it.
+pub(super) async fn delete_unclaimed(tx: &mut Tx, kind: &str, subject: &str) -> sqlx::Result<bool> {
+    let done = sqlx::query("delete from job where kind = ? and subject = ? and claimed_by is null")
+        .bind(kind)
+        .bind(subject)
+        .execute(&mut **tx)
+        .await?;
+    Ok(0 < done.rows_affected())
+}
+
 pub(super) async fn delete(tx: &mut Tx, id: JobId, generation: i64, owner: &str) -> sqlx::Result<bool> {
     let done = sqlx::query("delete from job where id = ? and generation = ? and claimed_by = ?")
         .bind(id.to_string())

@@ -34,15 +34,7 @@ struct Task {
 
 async fn clean(ctx: Ctx, claim: Claim) -> anyhow::Result<Next> {
     let id: AllotmentId = claim.subject.parse()?;
-    let Some(mut task) = start(&ctx, &claim, id).await? else { return Ok(Next::Done) };
-    let recorder = {
-        let mut tx = ctx.db.begin_write().await?;
-        let playbook = provisioning::remove_playbook(&ctx, &task.reservation.pool).display().to_string();
-        let owner = (task.reservation.lease.account, task.reservation.id());
-        let recorder = Recorder::begin(&ctx, &mut tx, RunKind::Clean, &playbook, owner, &[&task.machine.name]).await?;
-        tx.commit().await?;
-        recorder
-    };
+    let Some((mut task, recorder)) = start(&ctx, &claim, id).await? else { return Ok(Next::Done) };
     match work(&ctx, &claim, &mut task, &recorder).await {
         Ok(Ok(())) => {
             done(&ctx, &claim, &task, &recorder).await?;
@@ -57,7 +49,7 @@ async fn clean(ctx: Ctx, claim: Claim) -> anyhow::Result<Next> {
 }
 
 /// Reads what there is to do; a machine that was set aside is drained again. None: it is done.
-async fn start(ctx: &Ctx, claim: &Claim, id: AllotmentId) -> anyhow::Result<Option<Task>> {
+async fn start(ctx: &Ctx, claim: &Claim, id: AllotmentId) -> anyhow::Result<Option<(Task, Recorder)>> {
     let mut tx = ctx.db.begin_write().await?;
     let Some(allotment) = store::find_allotment(&mut tx, id).await? else { return Ok(None) };
     if allotment.seat == Seat::Closed {
@@ -75,8 +67,11 @@ async fn start(ctx: &Ctx, claim: &Claim, id: AllotmentId) -> anyhow::Result<Opti
         let to = if machine.state == State::Verifying { State::Cleaning } else { State::Draining };
         machine = shift(&mut tx, &machine, to, change).await?;
     }
+    let playbook = provisioning::remove_playbook(ctx, &reservation.pool).display().to_string();
+    let owner = (reservation.lease.account, reservation.id());
+    let recorder = Recorder::begin(ctx, &mut tx, RunKind::Clean, &playbook, owner, &[&machine.name]).await?;
     ctx.commit(tx).await?;
-    Ok(Some(Task { allotment, machine, reservation }))
+    Ok(Some((Task { allotment, machine, reservation }, recorder)))
 }
 
 async fn lock(tx: &mut Tx, claim: &Claim, id: MachineId) -> anyhow::Result<Machine> {
@@ -223,7 +218,7 @@ pub(super) async fn close(tx: &mut Tx, lease: &mut Lease) -> anyhow::Result<()> 
         _ => ("reservation.closed", "your reservation is closed, and everything was taken back"),
     };
     tell(tx, lease, kind, message).await?;
-    crate::jobs::enqueue_named(tx, super::DRIVE.name, &lease.id.to_string(), tx.now).await?;
+    jobs::withdraw(tx, &super::DRIVE, &lease.id.to_string()).await?;
     Ok(())
 }
 

@@ -61,7 +61,11 @@ async fn drive(ctx: Ctx, claim: Claim) -> anyhow::Result<Next> {
                     return Ok(next);
                 }
             }
-            LeaseState::Expiring => take_back(&ctx, &claim, id).await?,
+            LeaseState::Expiring => {
+                if let Some(next) = take_back(&ctx, &claim, id).await? {
+                    return Ok(next);
+                }
+            }
             LeaseState::Cleaning => return look_after(&ctx, &claim, id).await,
             LeaseState::Closed | LeaseState::Failed => return Ok(Next::Done),
         }
@@ -386,14 +390,16 @@ async fn expire_or_park(ctx: &Ctx, claim: &Claim, id: LeaseId) -> anyhow::Result
     Ok(None)
 }
 
-/// Sends every machine of an ending reservation to be cleaned.
-async fn take_back(ctx: &Ctx, claim: &Claim, id: LeaseId) -> anyhow::Result<()> {
+/// Sends every machine of an ending reservation to be cleaned, and waits for their jobs.
+async fn take_back(ctx: &Ctx, claim: &Claim, id: LeaseId) -> anyhow::Result<Option<Next>> {
     let (mut tx, mut lease) = begin(ctx, claim, id).await?;
     if lease.state != LeaseState::Expiring {
-        return Ok(());
+        return Ok(None);
     }
     let now = tx.now;
-    for mut place in places(&mut tx, id).await? {
+    let places = places(&mut tx, id).await?;
+    let none = places.is_empty();
+    for mut place in places {
         if place.allotment.seat != Seat::Cleaning {
             place.allotment.seat = Seat::Cleaning;
             store::save_allotment(&mut tx, &place.allotment).await?;
@@ -405,8 +411,11 @@ async fn take_back(ctx: &Ctx, claim: &Claim, id: LeaseId) -> anyhow::Result<()> 
     lease.state = LeaseState::Cleaning;
     save(&mut tx, &mut lease).await?;
     tell(&mut tx, &lease, "reservation.cleaning", "your machines are being taken back").await?;
+    if !none {
+        jobs::park(&mut tx, claim, now.saturating_add(millis(LOOK_AFTER))).await?;
+    }
     ctx.commit(tx).await?;
-    Ok(())
+    Ok((!none).then_some(Next::Finished))
 }
 
 /// Waits for the machines' own jobs, which close the reservation with the last machine; asks again for those lost.
