@@ -19,11 +19,11 @@ use std::{
 use sqlx::{Any, AnyConnection, AnyPool, AssertSqlSafe, Row, SqlSafeStr, Transaction, pool::PoolConnection};
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
+use self::durable::Durable;
 pub use self::{
     connect::{ConnectError, Settings},
     migrate::{MigrateError, Schema},
 };
-use self::durable::Durable;
 use crate::clock::{Clock, Millis};
 
 /// Which text goes to which server.

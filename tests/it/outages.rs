@@ -204,14 +204,16 @@ async fn a_database_that_is_killed_costs_answers_and_no_reservation() {
     let body = json!({ "count": 1, "duration": 10, "reservation_password": "test" });
     for _ in 0..3 {
         let path = format!("/api/reservations/{active}");
-        let answers = [
-            admin.get(&path).await,
-            admin.get("/api/available").await,
-            admin.post("/api/reservations", &body).await,
-            admin.delete(&path).await,
-            admin.post("/api/login", &json!({ "username": "admin", "password": ADMIN_PASSWORD })).await,
-        ];
-        for answer in answers {
+        let login = json!({ "username": "admin", "password": ADMIN_PASSWORD });
+        // Each waits for a connection before it gives up; all at once wait once.
+        let answers = tokio::join!(
+            admin.get(&path),
+            admin.get("/api/available"),
+            admin.post("/api/reservations", &body),
+            admin.delete(&path),
+            admin.post("/api/login", &login),
+        );
+        for answer in <[_; 5]>::from(answers) {
             answer.refused(503, "database-unavailable");
             assert!(answer.headers.contains_key("retry-after"), "{:?}", answer.headers);
         }

@@ -20,7 +20,8 @@ pub struct MariaDb {
     child: Child,
 }
 
-const MISSING: &str = "needs MariaDB: apt-get install --no-install-recommends mariadb-server-core mariadb-client-core, or ./just test";
+const MISSING: &str =
+    "needs MariaDB: apt-get install --no-install-recommends mariadb-server-core mariadb-client-core, or ./just test";
 
 impl MariaDb {
     /// Makes the data folder and starts the server.
