@@ -14,16 +14,20 @@ mod command;
 mod common;
 pub(in crate::playbook) mod convert;
 mod copy;
+mod cron;
 mod debug;
 pub mod demo_machine;
 mod facts;
 mod file;
+mod getent;
 mod group;
 mod judge;
 mod lineinfile;
 mod package;
+mod package_facts;
 mod ping;
 mod service;
+mod service_facts;
 mod setup;
 mod small;
 mod stat;
@@ -72,6 +76,10 @@ pub static ALL: &[&Module] = &[
     &stat::STAT,
     &template::TEMPLATE,
     &user::USER,
+    &cron::CRON,
+    &getent::GETENT,
+    &package_facts::PACKAGE_FACTS,
+    &service_facts::SERVICE_FACTS,
 ];
 
 /// The module that people mean by `name`: short, or with one of its collections before it.

@@ -11,7 +11,7 @@ pub mod trial;
 pub mod world;
 
 use super::{Arg, Args, Kind, Scope, Script};
-use serde_json::Value;
+use serde_json::{Map, Value};
 use std::fmt::Write as _;
 
 /// File facts, ownership and modes.
@@ -20,6 +20,21 @@ pub const ATTRS: &str = include_str!("attrs.sh");
 pub const WRITE: &str = include_str!("write.sh");
 /// Reading and editing `/etc/passwd` and its relatives.
 pub const ACCOUNTS: &str = include_str!("accounts.sh");
+
+/// Small text files read and kept whole; needs [`ATTRS`] and [`WRITE`].
+pub const EDIT: &str = include_str!("edit.sh");
+/// Running the host's own programs.
+pub const RUN: &str = include_str!("run.sh");
+
+/// An argument with a default and a few values.
+pub const fn one_of(
+    name: &'static str,
+    default: &'static str,
+    choices: &'static [&'static str],
+    doc: &'static str,
+) -> Arg {
+    Arg { name, aliases: &[], kind: Kind::Str, required: false, default: Some(default), choices, doc }
+}
 
 /// An optional argument.
 pub const fn arg(name: &'static str, kind: Kind, doc: &'static str) -> Arg {
@@ -75,6 +90,16 @@ pub fn list(args: &Args, name: &str) -> Option<Vec<String>> {
         Value::String(one) if one.is_empty() => Some(vec![]),
         Value::String(one) => Some(one.split(',').map(|part| part.trim().to_owned()).collect()),
         _ => None,
+    }
+}
+
+/// Results that came as lines become lists.
+pub fn lines_to_lists(result: &mut Map<String, Value>, names: &[&str]) {
+    for name in names {
+        if let Some(Value::String(lines)) = result.get(*name) {
+            let list = lines.lines().map(Value::from).collect();
+            result.insert((*name).to_owned(), list);
+        }
     }
 }
 

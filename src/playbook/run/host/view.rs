@@ -155,13 +155,14 @@ impl<'a> HostRun<'a> {
     }
 }
 
-/// Facts under `ansible_facts` without their prefix, and each with it.
+/// Facts under `ansible_facts` without their prefix, and each by its own name.
 pub(super) fn with_prefixes(facts: Map<String, Value>) -> Map<String, Value> {
     let mut bare = Map::new();
     let mut all = Map::new();
     for (name, value) in facts {
         let short = name.strip_prefix("ansible_").unwrap_or(&name).to_owned();
-        all.insert(format!("ansible_{short}"), value.clone());
+        // Facts that bear no prefix (`getent_passwd`) are variables by their own name.
+        all.insert(name, value.clone());
         bare.insert(short, value);
     }
     all.insert("ansible_facts".into(), Value::Object(bare));
