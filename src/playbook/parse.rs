@@ -12,6 +12,7 @@ use super::{
     idle::Level,
     modules::near,
     roles, tasks,
+    vault::Keys,
     yaml::{self, At, Data, Fault, Node},
 };
 
@@ -28,7 +29,12 @@ pub struct LoadError {
 
 /// Reads a playbook and all it imports.
 pub fn load(path: &Path) -> Result<Playbook, LoadError> {
-    let mut loader = Loader::default();
+    load_with(path, &Keys::default())
+}
+
+/// The same, with passwords for files that are vaults.
+pub fn load_with(path: &Path, keys: &Keys) -> Result<Playbook, LoadError> {
+    let mut loader = Loader { keys: keys.clone(), ..Loader::default() };
     let plays = loader.playbook(path, 0, None);
     loader.finish(Playbook { path: path.to_owned(), plays })
 }
@@ -51,6 +57,7 @@ pub fn load_text(text: &str, name: &str, base: &Path) -> Result<Playbook, LoadEr
 #[derive(Default)]
 pub(super) struct Loader {
     pub(super) faults: Vec<Fault>,
+    pub(super) keys: Keys,
     next_id: usize,
     pub(super) role_defaults: Map<String, Value>,
     pub(super) role_handlers: Vec<Task>,
@@ -139,7 +146,7 @@ impl Loader {
             return Vec::new();
         }
         let base = path.parent().unwrap_or(Path::new(".")).to_owned();
-        match yaml::read(path) {
+        match yaml::read_with(path, &self.keys) {
             Ok(Some(root)) => self.plays(&root, &base, depth),
             Ok(None) => Vec::new(),
             Err(fault) => {

@@ -198,7 +198,7 @@ impl Loader {
             }
             return None;
         };
-        match yaml::read(path) {
+        match yaml::read_with(path, &self.keys) {
             Ok(root) => root,
             Err(fault) => {
                 self.faults.push(fault);

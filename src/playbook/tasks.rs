@@ -189,7 +189,7 @@ impl Loader {
         let base =
             if place.role.is_some() { place.base.clone() } else { path.parent().unwrap_or(&place.base).to_owned() };
         let inner = Place { base, depth: place.depth + 1, ..place.clone() };
-        match yaml::read(&path) {
+        match yaml::read_with(&path, &self.keys) {
             Ok(Some(root)) => found.extend(self.items(&root, &common, &inner)),
             Ok(None) => {}
             Err(fault) if !path.is_file() => self.fault(value, format!("`{file}` {}", fault.message)),

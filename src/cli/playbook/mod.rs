@@ -227,6 +227,7 @@ async fn run(args: RunArgs, format: Format) -> Result<u8> {
         connection: args.connection.clone(),
         connect_timeout: Duration::from_secs(args.timeout.max(1)),
         step_timeout: Duration::from_secs(args.step_timeout.max(1)),
+        vault: playbook::vault::Keys::default(),
     };
     let cancel = CancellationToken::new();
     let interrupted = cancel.clone();

@@ -31,6 +31,8 @@ pub struct Host {
 pub struct Inventory {
     hosts: IndexMap<String, Entry>,
     groups: IndexMap<String, Group>,
+    /// Passwords of Ansible's vault, for files of variables.
+    pub keys: super::vault::Keys,
 }
 
 #[derive(Debug, Clone, Default)]

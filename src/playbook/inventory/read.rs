@@ -7,13 +7,19 @@ use serde_json::{Map, Value};
 use super::{Inventory, ini, pattern::expand};
 use crate::playbook::{
     modules::{convert, near},
+    vault::Keys,
     yaml::{self, Data, Fault, Node},
 };
 
 impl Inventory {
     /// Reads `-i`: files, folders, or a list of names with a comma in it.
     pub fn load(sources: &[String]) -> Result<Self, Fault> {
-        let mut inventory = Self::default();
+        Self::load_with(sources, &Keys::default())
+    }
+
+    /// The same, with passwords for files of variables that are vaults.
+    pub fn load_with(sources: &[String], keys: &Keys) -> Result<Self, Fault> {
+        let mut inventory = Self { keys: keys.clone(), ..Self::default() };
         for source in sources {
             if source.contains(',') {
                 for name in source.split(',').map(str::trim).filter(|name| !name.is_empty()) {
@@ -162,7 +168,7 @@ impl Inventory {
         let mut names: Vec<String> = self.groups.keys().cloned().collect();
         names.extend(["all".into(), "ungrouped".into()]);
         for name in names {
-            let vars = vars_of(&folder.join("group_vars"), &name)?;
+            let vars = vars_of(&folder.join("group_vars"), &name, &self.keys)?;
             if !vars.is_empty() {
                 self.groups.entry(name).or_default().more.extend(vars);
             }
@@ -172,7 +178,7 @@ impl Inventory {
             if name.contains('/') {
                 continue;
             }
-            let vars = vars_of(&folder.join("host_vars"), &name)?;
+            let vars = vars_of(&folder.join("host_vars"), &name, &self.keys)?;
             if let Some(entry) = self.hosts.get_mut(&name) {
                 entry.more.extend(vars);
             }
@@ -186,7 +192,7 @@ fn at_top(path: &Path, message: String) -> Fault {
 }
 
 /// The variables in `folder/name`, `folder/name.yml`, or the files of the folder `folder/name`.
-fn vars_of(folder: &Path, name: &str) -> Result<Map<String, Value>, Fault> {
+fn vars_of(folder: &Path, name: &str, keys: &Keys) -> Result<Map<String, Value>, Fault> {
     let mut vars = Map::new();
     if !folder.is_dir() {
         return Ok(vars);
@@ -198,7 +204,7 @@ fn vars_of(folder: &Path, name: &str) -> Result<Map<String, Value>, Fault> {
         folder.join(format!("{name}.json")),
     ] {
         if file.is_file() {
-            if let Some(node) = yaml::read(&file)? {
+            if let Some(node) = yaml::read_with(&file, keys)? {
                 vars.extend(node.to_map());
             }
         } else if file.is_dir() {
@@ -206,7 +212,7 @@ fn vars_of(folder: &Path, name: &str) -> Result<Map<String, Value>, Fault> {
                 std::fs::read_dir(&file).map(|d| d.flatten().map(|e| e.path()).collect()).unwrap_or_default();
             inner.sort();
             for path in inner.iter().filter(|path| path.is_file()) {
-                if let Some(node) = yaml::read(path)? {
+                if let Some(node) = yaml::read_with(path, keys)? {
                     vars.extend(node.to_map());
                 }
             }

@@ -25,6 +25,7 @@ use super::{
     inventory::Inventory,
     modules::convert::text_of,
     template::{self, Layer, View},
+    vault::Keys,
 };
 use crate::remote::{self, BecomeMethod, STEP_DEADLINE, Secret, Shell, Target};
 
@@ -67,6 +68,8 @@ pub struct Options {
     pub connect_timeout: Duration,
     /// How long a step may take when its task does not say so.
     pub step_timeout: Duration,
+    /// Passwords of Ansible's vault.
+    pub vault: Keys,
 }
 
 impl Default for Options {
@@ -90,6 +93,7 @@ impl Default for Options {
             connection: None,
             connect_timeout: Duration::from_secs(15),
             step_timeout: STEP_DEADLINE,
+            vault: Keys::default(),
         }
     }
 }
@@ -168,6 +172,7 @@ struct Shared {
     known: Mutex<IndexMap<String, Known>>,
     groups: Arc<IndexMap<String, Vec<String>>>,
     extra: Layer,
+    vault: Keys,
 }
 
 /// Play, batch, task.
@@ -228,6 +233,7 @@ pub async fn run(
             known: Mutex::new(known),
             groups: Arc::new(inventory.groups()),
             extra: Layer::lazy(Arc::new(options.extra_vars.clone())),
+            vault: options.vault.clone(),
         }),
         summary: Mutex::default(),
         told: Mutex::default(),
@@ -294,7 +300,9 @@ impl Run<'_> {
     }
 
     fn hosts_of(&self, play: &Play) -> Result<Vec<String>, String> {
-        let view = Arc::new(View::new(vec![self.shared.extra.clone(), Layer::lazy(Arc::clone(&play.vars))]));
+        let mut view = View::new(vec![self.shared.extra.clone(), Layer::lazy(Arc::clone(&play.vars))]);
+        view.vault = self.options.vault.clone();
+        let view = Arc::new(view);
         let mut patterns = Vec::new();
         for pattern in &play.hosts {
             match template::value(&view, &Value::String(pattern.clone())).map_err(|e| format!("`hosts`: {e}"))? {

@@ -45,7 +45,9 @@ impl Object for HostVars {
         }
         layers.push(Layer::lazy(known.included));
         layers.push(Layer::lazy(known.inventory));
-        Some(template::object(&Arc::new(View::new(layers))))
+        let mut view = View::new(layers);
+        view.vault = self.0.vault.clone();
+        Some(template::object(&Arc::new(view)))
     }
 
     fn enumerate(self: &Arc<Self>) -> Enumerator {

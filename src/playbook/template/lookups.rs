@@ -29,6 +29,12 @@ pub(super) fn add(env: &mut Environment<'static>) {
             _ => to_jinja(&Value::Array(found)),
         })
     });
+    env.add_function("__vault", |state: &State, sealed: String| {
+        let view = view_of(state)?;
+        let plain = view.vault.open(&sealed).map_err(|e| bad(e.to_string()))?;
+        let plain = String::from_utf8(plain.to_vec()).map_err(|_| bad("what is in this vault is no text"))?;
+        super::value(&view, &Value::String(plain)).map(|value| to_jinja(&value)).map_err(|e| bad(e.to_string()))
+    });
     for name in ["query", "q"] {
         env.add_function(name, |state: &State, name: String, terms: Rest<Jinja>, options: Kwargs| {
             Ok::<_, Error>(to_jinja(&Value::Array(call(state, &name, &terms, &options)?)))
@@ -40,9 +46,13 @@ fn bad(message: impl Into<String>) -> Error {
     Error::new(ErrorKind::InvalidOperation, message.into())
 }
 
-fn call(state: &State, name: &str, terms: &Rest<Jinja>, options: &Kwargs) -> Result<Vec<Value>, Error> {
+fn view_of(state: &State) -> Result<Arc<View>, Error> {
     let view = state.lookup("__view").and_then(|view| view.downcast_object::<Handle>());
-    let view = view.map(|handle| Arc::clone(&handle.0)).ok_or_else(|| bad("lookups need a task around them"))?;
+    view.map(|handle| Arc::clone(&handle.0)).ok_or_else(|| bad("lookups need a task around them"))
+}
+
+fn call(state: &State, name: &str, terms: &Rest<Jinja>, options: &Kwargs) -> Result<Vec<Value>, Error> {
+    let view = view_of(state)?;
     let mut values = Vec::new();
     for term in terms.iter() {
         values.push(from_jinja(term).ok_or_else(|| Error::from(ErrorKind::UndefinedError))?);

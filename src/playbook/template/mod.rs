@@ -80,6 +80,8 @@ pub struct View {
     pub special: Option<Special>,
     /// Folders for `lookup('file', …)` and its like.
     pub search: Arc<[std::path::PathBuf]>,
+    /// Passwords of Ansible's vault.
+    pub vault: super::vault::Keys,
     notes: Mutex<Notes>,
 }
 
@@ -108,6 +110,7 @@ impl View {
             facts_missing: false,
             special: None,
             search: Arc::new([]),
+            vault: super::vault::Keys::default(),
             notes: Mutex::default(),
         }
     }
@@ -124,6 +127,7 @@ impl View {
             facts_missing: self.facts_missing,
             special: self.special.clone(),
             search: Arc::clone(&self.search),
+            vault: self.vault.clone(),
             notes: Mutex::default(),
         }
     }

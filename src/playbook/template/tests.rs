@@ -124,3 +124,19 @@ proptest::proptest! {
         let _ = value(&sample(), &Value::String(source));
     }
 }
+
+#[test]
+fn vaulted_text_opens_when_it_is_used() {
+    use crate::{playbook::vault, remote::Secret};
+    let password = Secret("pw".into());
+    let sealed = vault::seal(b"se{{ 'c' }}ret", &password, "", &[3; 32]).unwrap();
+    let text = format!("x: !vault |\n  {}", sealed.trim().replace('\n', "\n  "));
+    let vars = crate::playbook::yaml::parse(&text, "t.yml").unwrap().unwrap().to_map();
+    let mut shut = View::new(vec![Layer::lazy(Arc::new(vars))]);
+    shut.vault = vault::Keys::default();
+    let mut open = View::new(shut.layers.clone());
+    open.vault = vault::Keys::new(vec![("default".into(), password)]);
+    assert_eq!(value(&Arc::new(open), &json!("-{{ x }}")), Ok(json!("-secret")));
+    let Err(Error::Wrong(message)) = value(&Arc::new(shut), &json!("{{ x }}")) else { panic!("opened without a key") };
+    assert!(message.contains("--vault-password-file"), "{message}");
+}

@@ -62,7 +62,7 @@ impl<'a> HostRun<'a> {
         }
         let path = candidates.iter().find(|path| path.is_file());
         let path = path.ok_or_else(|| wrong(format!("there is no file `{file}`")))?;
-        let node = yaml::read(path).map_err(|fault| wrong(fault.to_string()))?;
+        let node = yaml::read_with(path, &self.run.options.vault).map_err(|fault| wrong(fault.to_string()))?;
         let vars = node.map(|node| node.to_map()).unwrap_or_default();
         Ok(Some(match args.get("name") {
             Some(name) => Map::from_iter([(modules::convert::text_of(name), Value::Object(vars))]),
@@ -85,7 +85,7 @@ impl<'a> HostRun<'a> {
                 }
             }
             let Some(path) = found else { return Err(format!("`vars_files`: there is no `{}`", names.join("`, `"))) };
-            let node = yaml::read(&path).map_err(|fault| fault.to_string())?;
+            let node = yaml::read_with(&path, &self.run.options.vault).map_err(|fault| fault.to_string())?;
             let vars = node.map(|node| node.to_map()).unwrap_or_default();
             self.files.insert(0, Layer::lazy(Arc::new(vars)));
         }
@@ -102,6 +102,7 @@ impl<'a> HostRun<'a> {
         all.extend(layers);
         let mut view = View::new(all);
         view.special = Some(special::special(&self.run.shared));
+        view.vault = self.run.options.vault.clone();
         Arc::new(view)
     }
 
@@ -127,6 +128,7 @@ impl<'a> HostRun<'a> {
         let off = self.batch.play.gather_facts.as_ref();
         view.facts_missing = known.facts.is_none() && !matches!(off, Some(Value::Bool(false)));
         view.special = Some(special::special(&self.run.shared));
+        view.vault = self.run.options.vault.clone();
         view.search = Arc::clone(&task.search);
         view
     }
