@@ -47,14 +47,14 @@ pub struct Play {
     /// `pre_tasks`, roles and `tasks`, `post_tasks`. Handlers run after each.
     pub sections: [Vec<Item>; 3],
     /// In the order in which they run.
-    pub handlers: Vec<Task>,
+    pub handlers: Vec<Arc<Task>>,
 }
 
 /// A task or a block of them.
 #[derive(Debug, Clone)]
 pub enum Item {
     /// One task.
-    Task(Box<Task>),
+    Task(Arc<Task>),
     /// Several, with what to do when one fails.
     Block(Block),
 }

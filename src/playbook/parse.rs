@@ -60,7 +60,7 @@ pub(super) struct Loader {
     pub(super) keys: Keys,
     next_id: usize,
     pub(super) role_defaults: Map<String, Value>,
-    pub(super) role_handlers: Vec<Task>,
+    pub(super) role_handlers: Vec<Arc<Task>>,
 }
 
 const PLAY_KEYS: &[&str] = &[
@@ -287,7 +287,7 @@ impl Loader {
     }
 
     /// A notified name that nobody has is a typing mistake.
-    fn check_notifications(&mut self, sections: &[Vec<Item>; 3], handlers: &[Task]) {
+    fn check_notifications(&mut self, sections: &[Vec<Item>; 3], handlers: &[Arc<Task>]) {
         let mut known: Vec<String> = Vec::new();
         for handler in handlers {
             known.extend(handler.name.clone());
@@ -389,11 +389,11 @@ pub(super) fn conditions(node: Option<&Node>) -> Option<Vec<Value>> {
 }
 
 /// The tasks of `items`, blocks opened.
-pub(super) fn flat(items: Vec<Item>) -> Vec<Task> {
+pub(super) fn flat(items: Vec<Item>) -> Vec<Arc<Task>> {
     let mut found = Vec::new();
     for item in items {
         match item {
-            Item::Task(task) => found.push(*task),
+            Item::Task(task) => found.push(task),
             Item::Block(block) => found.extend(flat(block.block)),
         }
     }
@@ -418,7 +418,10 @@ fn flat_ref(items: &[Item]) -> Vec<&Task> {
 fn enclose(items: &mut [Item], outer: &Common) {
     for item in items {
         match item {
-            Item::Task(task) => task.common = outer.around(std::mem::take(&mut task.common)),
+            Item::Task(task) => {
+                let task = Arc::make_mut(task);
+                task.common = outer.around(std::mem::take(&mut task.common));
+            }
             Item::Block(block) => {
                 enclose(&mut block.block, outer);
                 enclose(&mut block.rescue, outer);

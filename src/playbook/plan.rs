@@ -39,7 +39,7 @@ pub fn list(play: &Play, tags: &[String], skip_tags: &[String]) -> Vec<Listed> {
 pub fn check(playbook: &Playbook) -> Vec<Fault> {
     let mut faults = Vec::new();
     for play in &playbook.plays {
-        for task in play.tasks().into_iter().chain(&play.handlers) {
+        for task in play.tasks().into_iter().chain(play.handlers.iter().map(|handler| &**handler)) {
             for (what, problem) in problems(task) {
                 faults.push(Fault { at: task.at.clone(), message: format!("{what}: {problem}") });
             }

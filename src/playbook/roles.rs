@@ -21,7 +21,7 @@ pub(super) struct Found {
     /// Its tasks, those of its dependencies first.
     pub(super) items: Vec<Item>,
     /// Its handlers.
-    pub(super) handlers: Vec<Task>,
+    pub(super) handlers: Vec<Arc<Task>>,
     /// Its defaults.
     pub(super) defaults: Map<String, Value>,
 }
@@ -165,7 +165,7 @@ impl Loader {
     }
 
     /// What imported roles brought besides tasks.
-    pub(super) fn take_role_leftovers(&mut self) -> (Map<String, Value>, Vec<Task>) {
+    pub(super) fn take_role_leftovers(&mut self) -> (Map<String, Value>, Vec<Arc<Task>>) {
         (std::mem::take(&mut self.role_defaults), std::mem::take(&mut self.role_handlers))
     }
 

@@ -165,7 +165,7 @@ impl Loader {
             _ => {}
         }
         if let Some(task) = self.task(entry, (key, &name, value), outer, place) {
-            found.push(Item::Task(Box::new(task)));
+            found.push(Item::Task(Arc::new(task)));
         }
     }
 

@@ -23,7 +23,7 @@ use crate::{
     remote,
 };
 
-impl<'a> HostRun<'a> {
+impl HostRun<'_> {
     /// Waits for everything under way.
     pub(in crate::playbook::run) async fn drain(&mut self) -> Result<(), Stop> {
         while !self.queue.is_empty() {
@@ -35,6 +35,7 @@ impl<'a> HostRun<'a> {
     pub(in crate::playbook::run) async fn drain_one(&mut self) -> Result<(), Stop> {
         let Some(flight) = self.queue.pop_front() else { return Ok(()) };
         let Flight { task, title, handler, looped, manner, rounds, reason } = flight;
+        let task = &task;
         self.tell_heading(task, &title, handler);
         let mut results = Vec::new();
         for mut landing in rounds {
@@ -85,7 +86,7 @@ impl<'a> HostRun<'a> {
     /// Counts, tells, notifies; a failure that nothing deals with stops the host.
     fn conclude(
         &mut self,
-        task: &'a Task,
+        task: &Arc<Task>,
         title: String,
         looped: bool,
         manner: &Manner,
@@ -150,7 +151,7 @@ impl<'a> HostRun<'a> {
     }
 
     /// Waits for a round's answer and judges it.
-    pub(super) async fn land(&mut self, task: &'a Task, landing: &mut Landing) -> Result<Map<String, Value>, Stop> {
+    pub(super) async fn land(&mut self, task: &Arc<Task>, landing: &mut Landing) -> Result<Map<String, Value>, Stop> {
         let state = std::mem::replace(&mut landing.state, State::Ready(Map::new()));
         let mut result = match state {
             State::Ready(result) => return Ok(result),

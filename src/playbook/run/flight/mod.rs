@@ -33,8 +33,8 @@ pub(super) enum Way {
 }
 
 /// A task whose rounds are under way or done.
-pub(super) struct Flight<'a> {
-    task: &'a Task,
+pub(super) struct Flight {
+    task: Arc<Task>,
     title: String,
     handler: bool,
     looped: bool,
@@ -59,7 +59,7 @@ enum State {
     Waiting(Box<Pending>, Args, Finish),
 }
 
-impl<'a> HostRun<'a> {
+impl HostRun<'_> {
     /// Waits for what an expression needed. Text is what is wrong and cannot be waited for.
     async fn meet(&mut self, error: Error) -> Result<Option<String>, Stop> {
         match error {
@@ -79,7 +79,7 @@ impl<'a> HostRun<'a> {
     }
 
     /// Prepares a task and sends what is to be sent.
-    pub(super) async fn send(&mut self, task: &'a Task) -> Result<Way, Stop> {
+    pub(super) async fn send(&mut self, task: &Arc<Task>) -> Result<Way, Stop> {
         let manner = loop {
             match self.manner(task, &self.view(task, None)) {
                 Ok(manner) => break manner,
@@ -209,7 +209,7 @@ impl<'a> HostRun<'a> {
     /// Writes a step to the right shell.
     async fn dispatch(
         &mut self,
-        task: &'a Task,
+        task: &Arc<Task>,
         mut step: Step,
         manner: &Manner,
         guard: Guard,
@@ -277,30 +277,30 @@ impl<'a> HostRun<'a> {
         result
     }
 
-    fn push(&mut self, task: &'a Task, manner: Manner, looped: bool, rounds: Vec<Landing>, reason: Option<String>) {
+    fn push(&mut self, task: &Arc<Task>, manner: Manner, looped: bool, rounds: Vec<Landing>, reason: Option<String>) {
         if let Some(name) = &task.register {
             *self.pending.entry(name.clone()).or_default() += 1;
         }
         let title = self.title(task);
         let handler = self.in_handler;
-        self.queue.push_back(Flight { task, title, handler, looped, manner, rounds, reason });
+        self.queue.push_back(Flight { task: Arc::clone(task), title, handler, looped, manner, rounds, reason });
     }
 
-    async fn fail_now(&mut self, task: &'a Task, message: &str) -> Result<Way, Stop> {
+    async fn fail_now(&mut self, task: &Arc<Task>, message: &str) -> Result<Way, Stop> {
         self.drain().await?;
         self.push_failure(task, message);
         Ok(Way::Wait)
     }
 
-    pub(super) fn push_failure(&mut self, task: &'a Task, message: &str) {
+    pub(super) fn push_failure(&mut self, task: &Arc<Task>, message: &str) {
         self.push_ready(task, failed(message));
     }
 
-    pub(super) fn push_skip(&mut self, task: &'a Task) {
+    pub(super) fn push_skip(&mut self, task: &Arc<Task>) {
         self.push_ready(task, skipped("False"));
     }
 
-    pub(super) fn push_ready(&mut self, task: &'a Task, result: Map<String, Value>) {
+    pub(super) fn push_ready(&mut self, task: &Arc<Task>, result: Map<String, Value>) {
         let manner = self.manner(task, &self.view(task, None));
         let manner = manner.unwrap_or(Manner { no_log: false, ignore: false, delegate: None });
         let landing = Landing { item: None, label: String::new(), index: 0, state: State::Ready(result) };

@@ -20,11 +20,11 @@ use crate::{
     remote::{self, Error, Shell, Step, Target},
 };
 
-impl<'a> HostRun<'a> {
+impl HostRun<'_> {
     /// Lets a module talk with its host; everything sent before is through by then.
     pub(super) async fn converse(
         &mut self,
-        task: &'a Task,
+        task: &Arc<Task>,
         talk: &Talk,
         args: Args,
         step: Step,

@@ -1,6 +1,6 @@
 //! A task that is tried until its conditions hold.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use serde_json::Value;
 
@@ -22,11 +22,11 @@ use crate::{
     remote::Guard,
 };
 
-impl<'a> HostRun<'a> {
+impl HostRun<'_> {
     /// Tries until the conditions hold.
     pub(super) async fn try_until(
         &mut self,
-        task: &'a Task,
+        task: &Arc<Task>,
         until: &Until,
         item: Option<(Value, usize)>,
         manner: &Manner,

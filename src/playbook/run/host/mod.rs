@@ -53,7 +53,7 @@ pub(super) struct HostRun<'a> {
     pub(super) run: &'a Run<'a>,
     pub(super) batch: &'a Batch<'a>,
     pub(super) name: &'a str,
-    pub(super) queue: VecDeque<Flight<'a>>,
+    pub(super) queue: VecDeque<Flight>,
     /// Registered names whose values are under way, and how many times.
     pub(super) pending: HashMap<String, usize>,
     pub(super) notified: IndexSet<String>,
@@ -112,16 +112,13 @@ impl<'a> HostRun<'a> {
         }
     }
 
-    async fn section(&mut self, items: &'a [Item]) -> Result<(), Stop> {
+    async fn section(&mut self, items: &[Item]) -> Result<(), Stop> {
         self.items(items).await?;
         self.drain().await?;
         self.handlers().await
     }
 
-    fn items<'b>(&'b mut self, items: &'a [Item]) -> BoxFuture<'b, Result<(), Stop>>
-    where
-        'a: 'b,
-    {
+    fn items<'b>(&'b mut self, items: &'b [Item]) -> BoxFuture<'b, Result<(), Stop>> {
         Box::pin(async move {
             for item in items {
                 match item {
@@ -133,7 +130,7 @@ impl<'a> HostRun<'a> {
         })
     }
 
-    async fn block(&mut self, block: &'a Block) -> Result<(), Stop> {
+    async fn block(&mut self, block: &Block) -> Result<(), Stop> {
         if block.rescue.is_empty() && block.always.is_empty() {
             return self.items(&block.block).await;
         }
@@ -174,10 +171,7 @@ impl<'a> HostRun<'a> {
     }
 
     /// Runs the notified handlers, in the order in which they stand.
-    fn handlers<'b>(&'b mut self) -> BoxFuture<'b, Result<(), Stop>>
-    where
-        'a: 'b,
-    {
+    fn handlers(&mut self) -> BoxFuture<'_, Result<(), Stop>> {
         Box::pin(self.called_handlers())
     }
 
@@ -208,7 +202,7 @@ impl<'a> HostRun<'a> {
         Ok(())
     }
 
-    async fn task(&mut self, task: &'a Task) -> Result<(), Stop> {
+    async fn task(&mut self, task: &Arc<Task>) -> Result<(), Stop> {
         if self.batch.over.load(Ordering::Relaxed) || self.run.cancel.is_cancelled() {
             self.drain().await?;
             return Err(Stop::Ended);
@@ -234,7 +228,7 @@ impl<'a> HostRun<'a> {
     }
 
     /// One host of the batch runs it; all get the result.
-    async fn once(&mut self, task: &'a Task) -> Result<(), Stop> {
+    async fn once(&mut self, task: &Arc<Task>) -> Result<(), Stop> {
         self.drain().await?;
         let key = (self.batch.number, self.batch.index, task.id);
         let cell = Arc::clone(lock(&self.run.once).entry(key).or_default());
@@ -280,14 +274,14 @@ impl<'a> HostRun<'a> {
     }
 
     /// Prepares and sends a task, and waits where it must.
-    async fn launch(&mut self, task: &'a Task) -> Result<(), Stop> {
+    async fn launch(&mut self, task: &Arc<Task>) -> Result<(), Stop> {
         match self.send(task).await? {
             Way::Ahead => Ok(()),
             Way::Wait => self.drain().await,
         }
     }
 
-    async fn meta(&mut self, task: &'a Task, meta: Meta) -> Result<(), Stop> {
+    async fn meta(&mut self, task: &Arc<Task>, meta: Meta) -> Result<(), Stop> {
         loop {
             let view = self.view(task, None);
             let mut holds = Ok(true);

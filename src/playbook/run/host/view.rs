@@ -13,8 +13,8 @@ use crate::playbook::{
     yaml,
 };
 
-impl<'a> HostRun<'a> {
-    pub(super) async fn include_vars(&mut self, task: &'a Task, args: &Map<String, Value>) -> Result<(), Stop> {
+impl HostRun<'_> {
+    pub(super) async fn include_vars(&mut self, task: &Arc<Task>, args: &Map<String, Value>) -> Result<(), Stop> {
         self.drain().await?;
         let result = loop {
             match self.read_included(task, args) {
