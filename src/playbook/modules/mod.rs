@@ -8,6 +8,7 @@
 //! A result key `ansible_facts` holding an object sets facts on the host.
 //! [`trial::run_on`] runs one module against a real shell, for tests.
 
+mod apt;
 mod authorized_key;
 mod blockinfile;
 mod command;
@@ -63,7 +64,6 @@ pub static ALL: &[&Module] = &[
     &file::FILE,
     &group::GROUP,
     &lineinfile::LINEINFILE,
-    &package::APT,
     &package::PACKAGE,
     &service::SERVICE,
     &service::SYSTEMD,
@@ -80,6 +80,7 @@ pub static ALL: &[&Module] = &[
     &getent::GETENT,
     &package_facts::PACKAGE_FACTS,
     &service_facts::SERVICE_FACTS,
+    &apt::APT,
 ];
 
 /// The module that people mean by `name`: short, or with one of its collections before it.

@@ -1,6 +1,6 @@
-//! `package` and `apt`: software from the host's own package manager.
+//! `package`: software from the host's own package manager.
 
-use super::common::{Step, arg, flag, given, list, refuse, text, text_of, with_default};
+use super::common::{RUN, Step, arg, flag, list, text, text_of, with_default};
 use super::{Act, Arg, Args, Kind, Module, Scope, Script};
 
 const NAME: Arg =
@@ -27,73 +27,13 @@ pub static PACKAGE: Module = Module {
         },
     ],
     free_form: None,
-    act: Act::Shell { library: &[SH], script },
-};
-
-/// The module for Debian and its kin.
-pub static APT: Module = Module {
-    name: "apt",
-    collections: &["ansible.builtin", "ansible.legacy"],
-    summary: "installs and removes Debian packages",
-    args: &[
-        NAME,
-        STATE,
-        UPDATE,
-        VALID,
-        Arg { aliases: &["install-recommends"], ..arg("install_recommends", Kind::Bool, "with recommended packages") },
-        Arg { aliases: &["default-release"], ..arg("default_release", Kind::Str, "release to prefer") },
-        with_default("purge", Kind::Bool, "false", "absent: the configuration goes, too"),
-        with_default("autoremove", Kind::Bool, "false", "absent: what nobody needs any more goes, too"),
-        with_default("autoclean", Kind::Bool, "false", "not supported"),
-        with_default("clean", Kind::Bool, "false", "not supported"),
-        arg("deb", Kind::Path, "not supported: a file to install"),
-        Arg { aliases: &["allow-unauthenticated"], ..arg("allow_unauthenticated", Kind::Bool, "not supported") },
-        arg("allow_downgrade", Kind::Bool, "not supported"),
-        arg("allow_change_held_packages", Kind::Bool, "not supported"),
-        with_default("force", Kind::Bool, "false", "not supported"),
-        with_default("force_apt_get", Kind::Bool, "true", "accepted: apt-get is what runs"),
-        with_default("only_upgrade", Kind::Bool, "false", "only packages that are there already"),
-        with_default("fail_on_autoremove", Kind::Bool, "false", "not supported"),
-        arg("dpkg_options", Kind::Str, "not supported: the old configuration is kept"),
-        with_default("upgrade", Kind::Str, "'no'", "not supported: use `command: apt-get -y upgrade`"),
-        arg("policy_rc_d", Kind::Int, "not supported"),
-        with_default("lock_timeout", Kind::Int, "60", "seconds to wait for another apt"),
-        with_default("update_cache_retries", Kind::Int, "5", "accepted; apt retries by itself"),
-        with_default("update_cache_retry_max_delay", Kind::Int, "12", "accepted; apt retries by itself"),
-    ],
-    free_form: None,
-    act: Act::Shell { library: &[SH], script: apt },
+    act: Act::Shell { library: &[RUN, super::apt::SH, SH], script },
 };
 
 const SH: &str = include_str!("package.sh");
 
 fn script(args: &Args, scope: &Scope) -> Result<Script, String> {
-    make(args, scope, text(args, "use").unwrap_or("auto"))
-}
-
-fn apt(args: &Args, scope: &Scope) -> Result<Script, String> {
-    refuse(
-        args,
-        &[
-            "autoclean",
-            "clean",
-            "deb",
-            "allow_unauthenticated",
-            "allow_downgrade",
-            "allow_change_held_packages",
-            "force",
-            "fail_on_autoremove",
-            "dpkg_options",
-            "policy_rc_d",
-        ],
-    )?;
-    if text(args, "upgrade").is_some_and(|upgrade| !matches!(upgrade, "no" | "False" | "")) {
-        return Err("`upgrade` is not supported; use `command: apt-get -y upgrade`".to_owned());
-    }
-    make(args, scope, "apt")
-}
-
-fn make(args: &Args, scope: &Scope, manager: &str) -> Result<Script, String> {
+    let manager = text(args, "use").unwrap_or("auto");
     let names = list(args, "name").unwrap_or_default();
     for name in &names {
         // Version marks and patterns of the managers, but nothing that is an option, a path or several words.
@@ -103,28 +43,23 @@ fn make(args: &Args, scope: &Scope, manager: &str) -> Result<Script, String> {
             return Err(format!("`{shown}` is no package name"));
         }
     }
-    let state = match text(args, "state").unwrap_or("present") {
-        "installed" | "present" => "present",
-        "removed" | "absent" => "absent",
-        "latest" => "latest",
-        other => return Err(format!("`state: {other}` is not supported; use present, latest or absent")),
-    };
     if names.is_empty() && !flag(args, "update_cache") {
         return Err("give `name`, or `update_cache: true`".to_owned());
     }
     let mut step = Step::new(scope);
-    step.set("b_pm", if manager == "auto" { "" } else { manager })?
+    // What only apt would refuse is refused only where apt is.
+    let refused = super::apt::prepare(args, &mut step).err();
+    let state = match text(args, "state").unwrap_or("present") {
+        "installed" => "present",
+        "removed" => "absent",
+        state => state,
+    };
+    step.set_opt("b_refused", refused.as_deref())?
+        .set("b_pm", if manager == "auto" { "" } else { manager })?
         .set("b_state", state)?
         .set("b_names", &names.join("\n"))?
         .set_flag("b_update", flag(args, "update_cache"))
-        .set_opt("b_valid", text_of(args, "cache_valid_time").as_deref())?
-        .set_opt("b_release", text(args, "default_release"))?
-        .set_opt("b_lock", text_of(args, "lock_timeout").as_deref())?
-        .set_flag("b_purge", flag(args, "purge"))
-        .set_flag("b_auto", flag(args, "autoremove"))
-        .set_flag("b_only", flag(args, "only_upgrade"));
-    let recommends = given(args, "install_recommends").then(|| flag(args, "install_recommends"));
-    step.set("b_recommends", recommends.map_or("", |with| if with { "true" } else { "false" }))?;
+        .set_opt("b_valid", text_of(args, "cache_valid_time").as_deref())?;
     Ok(step.run("b_package").done())
 }
 

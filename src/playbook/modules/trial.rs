@@ -105,5 +105,11 @@ pub(in crate::playbook) fn result(reply: Reply, args: &Args, finish: Finish) -> 
     if let Some(finish) = finish {
         finish(args, &mut result);
     }
+    for (name, lines) in [("stdout", "stdout_lines"), ("stderr", "stderr_lines")] {
+        if let (Some(Value::String(text)), false) = (result.get(name), result.contains_key(lines)) {
+            let all = text.lines().map(Value::from).collect();
+            result.insert(lines.to_owned(), all);
+        }
+    }
     result
 }
