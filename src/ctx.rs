@@ -3,12 +3,13 @@
 use std::{ops::Deref, sync::Arc};
 
 use anyhow::Context;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, broadcast};
 
 use crate::{
     clock::Clock,
     config::Config,
     db::{Db, Settings, Tx},
+    ids::LeaseId,
     seal::Sealer,
 };
 
@@ -31,6 +32,8 @@ pub struct Parts {
     pub wake: Notify,
     /// Nudges this process's event streams.
     pub news: Notify,
+    /// Leases that this process's commits changed, for those who wait for one.
+    pub changed: broadcast::Sender<LeaseId>,
 }
 
 impl Ctx {
@@ -50,14 +53,20 @@ impl Ctx {
 
     /// Puts the parts together.
     pub fn new(config: Config, db: Db, clock: Clock, sealer: Sealer) -> Self {
-        Self(Arc::new(Parts { config, db, clock, sealer, wake: Notify::new(), news: Notify::new() }))
+        let changed = broadcast::Sender::new(256);
+        Self(Arc::new(Parts { config, db, clock, sealer, wake: Notify::new(), news: Notify::new(), changed }))
     }
 
-    /// Commits, then nudges whoever waits for jobs or events.
-    pub async fn commit(&self, tx: Tx) -> sqlx::Result<()> {
+    /// Commits, then nudges whoever waits for jobs, events or what was touched.
+    pub async fn commit(&self, mut tx: Tx) -> sqlx::Result<()> {
+        let touched = tx.take_touched();
         tx.commit().await?;
         self.wake.notify_one();
         self.news.notify_waiters();
+        for lease in touched {
+            // Nobody may be waiting.
+            let _ = self.changed.send(lease);
+        }
         Ok(())
     }
 }

@@ -135,7 +135,7 @@ pub const SETTINGS: &[Setting] = &[
         "one HTTP request that does not wait for machines",
     ),
     plain("jobs.claim_seconds", "BERTH_JOB_CLAIM_SECONDS", "30", "how long a worker owns a job without renewing"),
-    plain("jobs.workers", "BERTH_JOB_WORKERS", "8", "jobs at once in one process"),
+    plain("jobs.workers", "BERTH_JOB_WORKERS", "32", "jobs at once in one process"),
     plain("schedule.expire", "BERTH_SCHEDULE_EXPIRE", "\"*/5 * * * * *\"", "end what is over (cron with seconds, UTC)"),
     plain(
         "schedule.clean_retry",

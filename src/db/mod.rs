@@ -24,7 +24,10 @@ pub use self::{
     connect::{ConnectError, Settings},
     migrate::{MigrateError, Schema},
 };
-use crate::clock::{Clock, Millis};
+use crate::{
+    clock::{Clock, Millis},
+    ids::LeaseId,
+};
 
 /// Which text goes to which server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -102,6 +105,7 @@ impl Db {
             durable: self.durable.clone(),
             announced: Arc::clone(&self.announced),
             announce: false,
+            touched: Vec::new(),
         })
     }
 
@@ -139,9 +143,22 @@ pub struct Tx {
     durable: Option<Arc<Durable>>,
     announced: Arc<AtomicU64>,
     announce: bool,
+    touched: Vec<LeaseId>,
 }
 
 impl Tx {
+    /// Says that this transaction changes what somebody may wait for.
+    pub fn touch(&mut self, lease: LeaseId) {
+        if !self.touched.contains(&lease) {
+            self.touched.push(lease);
+        }
+    }
+
+    /// What was touched so far.
+    pub fn take_touched(&mut self) -> Vec<LeaseId> {
+        std::mem::take(&mut self.touched)
+    }
+
     /// Says that this transaction changes rows that copies are kept of; counted after the commit ([`Db::announced`]).
     pub fn announce(&mut self) {
         self.announce = true;

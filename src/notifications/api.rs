@@ -41,6 +41,8 @@ const BREATH: Duration = Duration::from_millis(100);
 const TRUST: Duration = Duration::from_secs(10);
 /// Most events of one look.
 const BATCH: i64 = 500;
+/// Most looks of one poll. It begins a little before what its caller saw last, and must get beyond that.
+const MOST_LOOKS: usize = 20;
 /// How many ids a stream remembers.
 const MEMORY: usize = 4096;
 
@@ -117,7 +119,14 @@ async fn follow_events(
     let token = bearer(&headers).unwrap_or_default().to_owned();
     let mut feed = Feed::new(ctx, token, seer, after, now);
     if matches!(following.poll.as_deref(), Some("1" | "true")) {
-        let items: Vec<EventView> = feed.look().await?.into_iter().map(EventView::from).collect();
+        let mut rows = Vec::new();
+        for _ in 0..MOST_LOOKS {
+            rows.extend(feed.look().await?);
+            if feed.read_to.is_empty() {
+                break;
+            }
+        }
+        let items: Vec<EventView> = rows.into_iter().map(EventView::from).collect();
         let next_cursor = items.last().map(|event| event.id.clone());
         return Ok(Json(List { items, next_cursor }).into_response());
     }
@@ -145,6 +154,8 @@ struct Feed {
     known_until: Instant,
     seer: Option<AccountId>,
     since: Millis,
+    /// Of the millisecond `since` those up to this id were read.
+    read_to: String,
     sent: VecDeque<String>,
     waiting: VecDeque<EventRow>,
 }
@@ -155,7 +166,7 @@ impl Feed {
             Some(id) => (born(id).unwrap_or(now).saturating_sub(OVERLAP), VecDeque::from([id.to_string()])),
             None => (now, VecDeque::new()),
         };
-        Self { ctx, token, known_until: Instant::now() + TRUST, seer, since, sent, waiting: VecDeque::new() }
+        Self { ctx, token, known_until: Instant::now() + TRUST, seer, since, read_to: String::new(), sent, waiting: VecDeque::new() }
     }
 
     /// The next event, when there is one; none when the person may not look any more.
@@ -190,13 +201,16 @@ impl Feed {
     async fn look(&mut self) -> sqlx::Result<Vec<EventRow>> {
         let rows = {
             let mut conn = self.ctx.db.read().await?;
-            store::since(&mut conn, self.since, self.seer, BATCH).await?
+            store::since(&mut conn, self.since, &self.read_to, self.seer, BATCH).await?
         };
         let full = i64::try_from(rows.len()) == Ok(BATCH);
         if let Some(last) = rows.last() {
             // A full look may end in the middle of a moment; it must still get ahead.
-            let back = if full { 0 } else { OVERLAP };
-            self.since = self.since.max(last.at.saturating_sub(back));
+            (self.since, self.read_to) = if full {
+                (last.at, last.id.clone())
+            } else {
+                (self.since.max(last.at.saturating_sub(OVERLAP)), String::new())
+            };
         }
         let fresh: Vec<EventRow> = rows.into_iter().filter(|row| !self.sent.contains(&row.id)).collect();
         self.sent.extend(fresh.iter().map(|row| row.id.clone()));

@@ -33,5 +33,8 @@ pub struct News<'a> {
 
 /// Puts news on their way, in the transaction of their cause.
 pub async fn announce(tx: &mut Tx, news: News<'_>) -> sqlx::Result<()> {
+    if let Some(reservation) = news.reservation {
+        tx.touch(reservation);
+    }
     store::insert(tx, EventId::new(), &news).await
 }

@@ -49,21 +49,25 @@ pub(super) async fn insert(tx: &mut Tx, id: EventId, news: &News<'_>) -> sqlx::R
     .map(drop)
 }
 
-/// Events from `since` on, oldest first: all, or those one person may see.
+/// Events from `since` on, oldest first: all, or those one person may see. Of the first millisecond only those whose
+/// id is greater than `after`.
 pub async fn since(
     conn: &mut AnyConnection,
     since: Millis,
+    after: &str,
     seer: Option<AccountId>,
     limit: i64,
 ) -> sqlx::Result<Vec<EventRow>> {
-    let conditions: &[&'static str] =
-        if seer.is_some() { &["? <= at", "(account_id is null or account_id = ?)"] } else { &["? <= at"] };
+    let mut conditions = vec!["? <= at", "(? < at or ? < id)"];
+    if seer.is_some() {
+        conditions.push("(account_id is null or account_id = ?)");
+    }
     let text = with_conditions(
         "select id, at, kind, account_id, reservation_id, machine, message, data from event where {} \
          order by at, id limit ?",
-        conditions,
+        &conditions,
     );
-    let mut query = sqlx::query(text).bind(since);
+    let mut query = sqlx::query(text).bind(since).bind(since).bind(after);
     if let Some(account) = seer {
         query = query.bind(account.to_string());
     }

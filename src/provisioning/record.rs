@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     ctx::Ctx,
-    db::Tx,
+    db::{Tx, is_taken},
     ids::{AccountId, LeaseId, RunId},
     notifications::{self, News},
     playbook,
@@ -113,8 +113,10 @@ impl Recorder {
             return Ok(());
         }
         let mut tx = ctx.db.begin_write().await?;
-        self.write(&mut tx).await?;
-        ctx.commit(tx).await
+        let written = self.write(&mut tx).await?;
+        ctx.commit(tx).await?;
+        self.book.lock().expect("no panic while writing").unwritten.retain(|line| written < line.seq);
+        Ok(())
     }
 
     /// Ends the run in the transaction of its effect.
@@ -127,12 +129,17 @@ impl Recorder {
         store::finish(tx, self.id, state, &summary, error).await
     }
 
-    async fn write(&self, tx: &mut Tx) -> sqlx::Result<()> {
-        let lines = std::mem::take(&mut self.book.lock().expect("no panic while writing").unwritten);
+    /// Writes what is new; the number of the last line. Lines stay in the book until their commit is known.
+    async fn write(&self, tx: &mut Tx) -> sqlx::Result<i64> {
+        let lines = self.book.lock().expect("no panic while writing").unwritten.clone();
         for line in &lines {
-            store::insert_line(tx, self.id, line).await?;
+            match store::insert_line(tx, self.id, line).await {
+                // An earlier commit of it happened after all.
+                Err(error) if is_taken(&error) => {}
+                other => other?,
+            }
         }
-        let Some(last) = lines.last() else { return Ok(()) };
+        let Some(last) = lines.last() else { return Ok(0) };
         notifications::announce(
             tx,
             News {
@@ -144,6 +151,7 @@ impl Recorder {
                 data: serde_json::json!({ "run_id": self.id, "seq": last.seq, "status": last.status }),
             },
         )
-        .await
+        .await?;
+        Ok(last.seq)
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! The clients are the witnesses: each notes when it surely held a machine, from the answer that gave it to the moment
 //! before it asked to give it back. `BERTH_HISTORY_OPERATIONS` says how many operations; the suite runs a thousand.
+//! `BERTH_HISTORY_KILL_SECONDS` says how long a server lives.
 
 use std::{
     collections::BTreeMap,
@@ -42,8 +43,8 @@ struct Witness {
     broken: AtomicUsize,
 }
 
-fn operations() -> usize {
-    std::env::var("BERTH_HISTORY_OPERATIONS").ok().and_then(|text| text.parse().ok()).unwrap_or(1_000)
+fn setting(name: &str, otherwise: usize) -> usize {
+    std::env::var(name).ok().map_or(otherwise, |text| text.parse().expect(name))
 }
 
 /// A request that may meet a dead server; `None`: the connection broke, whatever that means for the request.
@@ -177,7 +178,8 @@ async fn prove(database: Database) {
     let stop = CancellationToken::new();
     let counting = tokio::spawn(count_machines(admin.clone(), stop.clone()));
     let started = Instant::now();
-    let enough = operations();
+    let enough = setting("BERTH_HISTORY_OPERATIONS", 1_000);
+    let life = Duration::from_secs(setting("BERTH_HISTORY_KILL_SECONDS", 4) as u64);
     let clients: Vec<_> = people
         .into_iter()
         .enumerate()
@@ -185,7 +187,7 @@ async fn prove(database: Database) {
         .collect();
     let mut kills = 0;
     while witness.operations.load(Ordering::Relaxed) < enough {
-        tick(Duration::from_secs(4)).await;
+        tick(life).await;
         server.kill();
         kills += 1;
         server = setup.server();

@@ -4,6 +4,7 @@
 
 mod accounts;
 mod cli;
+mod events;
 mod faults;
 mod harness;
 mod harness_holds;

@@ -280,14 +280,16 @@ async fn wait_for(
     /// Another process's news are seen after this long.
     const LOOK: Duration = Duration::from_millis(200);
     let end = tokio::time::Instant::now() + patience;
+    // Before the first look, or a change between look and wait would be missed.
+    let mut changes = ctx.changed.subscribe();
     loop {
-        // Before the look, or news between look and wait would be missed.
-        let news = ctx.news.notified();
         let view = views::show(ctx, id).await?;
         if view.state.parse().is_ok_and(done) || end <= tokio::time::Instant::now() {
             return Ok(view);
         }
-        let _ = tokio::time::timeout(LOOK, news).await;
+        // Changes that were missed count as one of this reservation.
+        let change = async { while changes.recv().await.is_ok_and(|changed| changed != id) {} };
+        let _ = tokio::time::timeout(LOOK, change).await;
     }
 }
 

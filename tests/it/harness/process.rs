@@ -40,7 +40,7 @@ impl Setup {
 
     /// `berth serve`, once it answers.
     pub fn server(&self) -> Process {
-        let process = self.start(env!("CARGO_BIN_EXE_berth"), &["serve"], "server.log");
+        let process = self.start(&program("berth", env!("CARGO_BIN_EXE_berth")), &["serve"], "server.log");
         let end = Instant::now() + Duration::from_secs(30);
         while std::net::TcpStream::connect(("127.0.0.1", self.port)).is_err() {
             assert!(Instant::now() < end, "the server does not come up:\n{}", process.tail());
@@ -51,10 +51,10 @@ impl Setup {
 
     /// `berth-scheduler`.
     pub fn scheduler(&self) -> Process {
-        self.start(env!("CARGO_BIN_EXE_berth-scheduler"), &[], "scheduler.log")
+        self.start(&program("berth-scheduler", env!("CARGO_BIN_EXE_berth-scheduler")), &[], "scheduler.log")
     }
 
-    fn start(&self, program: &str, args: &[&str], log: &str) -> Process {
+    fn start(&self, program: &Path, args: &[&str], log: &str) -> Process {
         let log = self.folder.join(log);
         let out = File::options().create(true).append(true).open(&log).unwrap();
         let child = Command::new(program)
@@ -75,6 +75,11 @@ impl Setup {
             .unwrap();
         Process { child, log }
     }
+}
+
+/// The program that was built for the test, or the one in the folder `BERTH_BIN_DIR`: an optimised one, for long runs.
+fn program(name: &str, built: &str) -> PathBuf {
+    std::env::var_os("BERTH_BIN_DIR").map_or_else(|| PathBuf::from(built), |folder| Path::new(&folder).join(name))
 }
 
 impl Process {
