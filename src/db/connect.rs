@@ -7,7 +7,6 @@ use std::{
 };
 
 use sqlx::{AssertSqlSafe, Connection, Executor, any::AnyPoolOptions};
-use tokio::sync::Mutex;
 
 use super::{Db, Dialect, durable::Durable};
 use crate::clock::Clock;
@@ -74,7 +73,8 @@ impl Db {
             }
         };
         let durable = (dialect == Dialect::Sqlite).then(|| Arc::new(Durable::new(file_of(&url))));
-        Ok(Self { pool, dialect, clock, url, turn: Arc::new(Mutex::new(())), durable, announced: Arc::default() })
+        let (turn, jobs_turn) = (Arc::default(), Arc::default());
+        Ok(Self { pool, dialect, clock, url, turn, jobs_turn, durable, announced: Arc::default() })
     }
 
     /// Whether the database answers.

@@ -65,6 +65,15 @@ pub fn with_conditions(text: &str, conditions: &[&'static str]) -> impl SqlSafeS
     AssertSqlSafe(text.replacen("{}", &all, 1))
 }
 
+tokio::task_local! {
+    static IN_A_JOB: ();
+}
+
+/// Runs work that is no request: its writes let those of requests go first.
+pub async fn in_background<F: Future>(work: F) -> F::Output {
+    IN_A_JOB.scope((), work).await
+}
+
 /// A pool of connections to one database.
 #[derive(Debug, Clone)]
 pub struct Db {
@@ -74,6 +83,8 @@ pub struct Db {
     url: String,
     /// SQLite has one writer; those of this process stand in line here instead of polling its lock.
     turn: Arc<Mutex<()>>,
+    /// Jobs stand in a line of their own before: only the first of them stands in the one line with requests.
+    jobs_turn: Arc<Mutex<()>>,
     durable: Option<Arc<Durable>>,
     announced: Arc<AtomicU64>,
 }
@@ -92,7 +103,7 @@ impl Db {
     /// A transaction for writing: on SQLite it takes the write lock at once, so it cannot fail half way.
     pub async fn begin_write(&self) -> sqlx::Result<Tx> {
         let (turn, begin) = match self.dialect {
-            Dialect::Sqlite => (Some(Arc::clone(&self.turn).lock_owned().await), "begin immediate"),
+            Dialect::Sqlite => (Some(self.take_turn().await), "begin immediate"),
             Dialect::MySql => (None, "start transaction"),
         };
         let mut inner = self.pool.begin_with(begin).await?;
@@ -107,6 +118,14 @@ impl Db {
             announce: false,
             touched: Vec::new(),
         })
+    }
+
+    async fn take_turn(&self) -> OwnedMutexGuard<()> {
+        let _first_job = match IN_A_JOB.try_with(|()| ()) {
+            Ok(()) => Some(self.jobs_turn.lock().await),
+            Err(_) => None,
+        };
+        Arc::clone(&self.turn).lock_owned().await
     }
 
     /// The database's now. On SQLite that is this machine's clock; on MySQL the server's.

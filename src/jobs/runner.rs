@@ -11,7 +11,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::{Claim, Kind, Next, store};
-use crate::{clock::millis, ctx::Ctx};
+use crate::{clock::millis, ctx::Ctx, db::in_background};
 
 /// How long to wait for a nudge before looking by itself.
 const POLL: Duration = Duration::from_secs(1);
@@ -44,7 +44,7 @@ impl Runner {
         let mut running = JoinSet::new();
         while !stop.is_cancelled() {
             while running.try_join_next().is_some() {}
-            let claimed = match self.claim_due().await {
+            let claimed = match in_background(self.claim_due()).await {
                 Ok(claimed) => claimed,
                 Err(error) => {
                     tracing::warn!(%error, "cannot claim jobs");
@@ -58,7 +58,7 @@ impl Runner {
                 }
             }
             for (kind, claim, permit) in claimed {
-                running.spawn(Arc::clone(&self).work(kind, claim, permit));
+                running.spawn(in_background(Arc::clone(&self).work(kind, claim, permit)));
             }
         }
         running.shutdown().await;

@@ -166,7 +166,16 @@ impl Feed {
             Some(id) => (born(id).unwrap_or(now).saturating_sub(OVERLAP), VecDeque::from([id.to_string()])),
             None => (now, VecDeque::new()),
         };
-        Self { ctx, token, known_until: Instant::now() + TRUST, seer, since, read_to: String::new(), sent, waiting: VecDeque::new() }
+        Self {
+            ctx,
+            token,
+            known_until: Instant::now() + TRUST,
+            seer,
+            since,
+            read_to: String::new(),
+            sent,
+            waiting: VecDeque::new(),
+        }
     }
 
     /// The next event, when there is one; none when the person may not look any more.
