@@ -81,6 +81,7 @@ pub static ALL: &[&Module] = &[
     &package_facts::PACKAGE_FACTS,
     &service_facts::SERVICE_FACTS,
     &apt::APT,
+    &setup::GATHER_FACTS,
 ];
 
 /// The module that people mean by `name`: short, or with one of its collections before it.
