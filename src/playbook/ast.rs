@@ -28,26 +28,91 @@ pub struct Play {
     pub base: PathBuf,
     /// `vars`.
     pub vars: Arc<Map<String, Value>>,
-    /// Defaults of its roles: weaker than the inventory.
-    pub defaults: Arc<Map<String, Value>>,
-    /// `vars_files`: each entry is a list of candidates, the first that exists is read.
-    pub vars_files: Vec<Vec<String>>,
-    /// `gather_facts`; facts are gathered when first used, unless this is false.
-    pub gather_facts: Option<Value>,
     /// `tags`, for lists.
     pub tags: Vec<String>,
-    /// `connection`.
-    pub connection: Option<String>,
-    /// `remote_user`.
-    pub remote_user: Option<Value>,
+    /// The roles whose defaults and variables all tasks see.
+    pub roles: Vec<Arc<Role>>,
+    /// The names of the roles that the play itself names.
+    pub role_names: Vec<String>,
+    /// `vars_files`: each entry is a list of candidates, the first that exists is read.
+    pub vars_files: Vec<Vec<String>>,
+    /// `vars_prompt`.
+    pub vars_prompt: Vec<Prompt>,
+    /// `gather_facts`; facts are gathered when first used, unless this is false.
+    pub gather_facts: Option<Value>,
+    /// The task that gathers facts when `gather_facts` is true.
+    pub gather: Arc<Task>,
+    /// What every task of the play has, unless it says otherwise.
+    pub common: Common,
     /// `serial`: sizes of the batches, as numbers or percentages.
     pub serial: Vec<Value>,
-    /// `any_errors_fatal`.
-    pub any_errors_fatal: bool,
+    /// `max_fail_percentage`.
+    pub max_fail_percentage: Option<Value>,
+    /// `order`.
+    pub order: Option<Value>,
+    /// `force_handlers`.
+    pub force_handlers: Option<Value>,
+    /// `strategy` is `free` or `host_pinned`: hosts never wait for each other.
+    pub free: bool,
     /// `pre_tasks`, roles and `tasks`, `post_tasks`. Handlers run after each.
-    pub sections: [Vec<Item>; 3],
+    pub sections: [Section; 3],
     /// In the order in which they run.
     pub handlers: Vec<Arc<Task>>,
+}
+
+/// A part of a play, after which the notified handlers run.
+#[derive(Debug, Clone, Default)]
+pub struct Section {
+    /// Its tasks.
+    pub items: Vec<Item>,
+    /// The place of its handlers in the order of the playbook.
+    pub flush: usize,
+}
+
+/// One question of `vars_prompt`.
+#[derive(Debug, Clone, Default)]
+pub struct Prompt {
+    /// The variable.
+    pub name: String,
+    /// What to ask.
+    pub prompt: Option<String>,
+    /// The answer when none is given.
+    pub default: Option<Value>,
+    /// The answer is not shown.
+    pub private: bool,
+    /// Ask twice.
+    pub confirm: bool,
+    /// Keep a hash of the answer, made this way.
+    pub encrypt: Option<String>,
+    /// The salt of the hash.
+    pub salt: Option<String>,
+}
+
+/// A role in one of its places: what its tasks see of it.
+#[derive(Debug, Default)]
+pub struct Role {
+    /// Its name.
+    pub name: String,
+    /// Its folder.
+    pub path: PathBuf,
+    /// The roles that brought it here, the nearest last.
+    pub parents: Vec<Arc<Role>>,
+    /// The roles it depends on, all of them.
+    pub dependencies: Vec<Arc<Role>>,
+    /// `defaults`, its own.
+    pub own_defaults: Map<String, Value>,
+    /// `vars`, its own.
+    pub own_vars: Map<String, Value>,
+    /// `vars:` where it is named.
+    pub given: Map<String, Value>,
+    /// Names that are no keywords where it is named, parents' first.
+    pub params: Arc<Map<String, Value>>,
+    /// The defaults its tasks see.
+    pub defaults: Arc<Map<String, Value>>,
+    /// The variables its tasks see.
+    pub vars: Arc<Map<String, Value>>,
+    /// The variables that tasks outside see.
+    pub exported: Arc<Map<String, Value>>,
 }
 
 /// A task or a block of them.
@@ -56,7 +121,7 @@ pub enum Item {
     /// One task.
     Task(Arc<Task>),
     /// Several, with what to do when one fails.
-    Block(Block),
+    Block(Arc<Block>),
 }
 
 /// `block`, `rescue`, `always`.
@@ -80,7 +145,7 @@ pub struct Task {
     /// `name`, perhaps a template.
     pub name: Option<String>,
     /// The role it belongs to.
-    pub role: Option<Arc<str>>,
+    pub role: Option<Arc<Role>>,
     /// What it does.
     pub action: Action,
     /// `loop` and `with_…`.
@@ -93,8 +158,8 @@ pub struct Task {
     pub failed_when: Option<Vec<Value>>,
     /// `until`, `retries`, `delay`.
     pub until: Option<Until>,
-    /// Handlers to notify, perhaps templates.
-    pub notify: Vec<String>,
+    /// `async` and `poll`.
+    pub background: Option<Background>,
     /// Topics a handler listens to.
     pub listen: Vec<String>,
     /// What it may have from its blocks and play as well.
@@ -110,8 +175,53 @@ pub enum Action {
     Module(&'static Module, Value),
     /// `meta`.
     Meta(Meta),
-    /// `include_vars` of a file.
+    /// `include_vars`.
     IncludeVars(Map<String, Value>),
+    /// `include_tasks` and `include_role`.
+    Include(Box<Include>),
+}
+
+/// Tasks that are read when a host comes to them.
+#[derive(Debug, Clone)]
+pub struct Include {
+    /// A role, not a file.
+    pub role: bool,
+    /// Its arguments, perhaps templates.
+    pub args: Map<String, Value>,
+    /// Its own variables.
+    pub vars: Map<String, Value>,
+    /// `apply`.
+    pub apply: Common,
+    /// What the tasks have from what stands around.
+    pub outer: Common,
+    /// Where it stands.
+    pub place: Place,
+}
+
+/// Where tasks are being read.
+#[derive(Debug, Clone)]
+pub struct Place {
+    /// The folder in which the tasks of the play or role are.
+    pub base: PathBuf,
+    /// The folders of the files that led here, the nearest first.
+    pub here: Vec<PathBuf>,
+    /// Folders for relative `src`.
+    pub search: Arc<[PathBuf]>,
+    /// The role that the file belongs to.
+    pub role: Option<Arc<Role>>,
+    /// The tasks are handlers.
+    pub handlers: bool,
+    /// How many imports deep.
+    pub depth: usize,
+}
+
+/// `async` and `poll`.
+#[derive(Debug, Clone)]
+pub struct Background {
+    /// Seconds it may take.
+    pub seconds: Value,
+    /// Seconds between two looks; 0: nobody waits.
+    pub poll: Option<Value>,
 }
 
 /// The `meta` actions.
@@ -121,6 +231,16 @@ pub enum Meta {
     FlushHandlers,
     /// No more of this play, for all hosts.
     EndPlay,
+    /// No more of this play, for the hosts of this batch.
+    EndBatch,
+    /// No more of this role, for this host.
+    EndRole,
+    /// Close the connection; the next step opens a new one.
+    ResetConnection,
+    /// Hosts that failed or were lost take part again.
+    ClearHostErrors,
+    /// Read the inventory again.
+    RefreshInventory,
     /// No more of this play, for this host.
     EndHost,
     /// Forget the facts.
@@ -144,6 +264,10 @@ pub struct Repeat {
     pub label: Option<Value>,
     /// Seconds between two items.
     pub pause: Option<Value>,
+    /// Whether there is `ansible_loop`, and with all items.
+    pub extended: Option<bool>,
+    /// No more items when these hold.
+    pub break_when: Vec<Value>,
 }
 
 /// Try again.
@@ -166,16 +290,30 @@ pub struct Common {
     pub tags: Vec<String>,
     /// Variables, the innermost last.
     pub vars: Vec<Arc<Map<String, Value>>>,
+    /// Variables of includes, stronger than what was registered, the innermost last.
+    pub params: Vec<Arc<Map<String, Value>>>,
+    /// `environment`, the innermost last.
+    pub environment: Vec<Value>,
+    /// `module_defaults`, the innermost last.
+    pub module_defaults: Vec<Value>,
+    /// Handlers to notify, perhaps templates.
+    pub notify: Vec<String>,
     /// `become`.
     pub become_it: Option<Value>,
     /// `become_user`.
     pub become_user: Option<Value>,
     /// `become_method`.
     pub become_method: Option<Value>,
-    /// `environment`, the innermost last.
-    pub environment: Vec<Value>,
+    /// `become_flags`.
+    pub become_flags: Option<Value>,
+    /// `become_exe`.
+    pub become_exe: Option<Value>,
     /// `ignore_errors`.
     pub ignore_errors: Option<Value>,
+    /// `ignore_unreachable`.
+    pub ignore_unreachable: Option<Value>,
+    /// `any_errors_fatal`.
+    pub any_errors_fatal: Option<Value>,
     /// `no_log`.
     pub no_log: Option<Value>,
     /// `check_mode`.
@@ -184,10 +322,20 @@ pub struct Common {
     pub diff: Option<Value>,
     /// `delegate_to`.
     pub delegate_to: Option<Value>,
+    /// `delegate_facts`.
+    pub delegate_facts: Option<Value>,
     /// `run_once`.
     pub run_once: Option<Value>,
-    /// `timeout`, in seconds.
+    /// `timeout`.
     pub timeout: Option<Value>,
+    /// `throttle`.
+    pub throttle: Option<Value>,
+    /// `connection`.
+    pub connection: Option<Value>,
+    /// `remote_user`.
+    pub remote_user: Option<Value>,
+    /// `port`.
+    pub port: Option<Value>,
 }
 
 impl Common {
@@ -201,22 +349,40 @@ impl Common {
                 tags.push(tag);
             }
         }
+        let mut notify = self.notify.clone();
+        for name in inner.notify {
+            if !notify.contains(&name) {
+                notify.push(name);
+            }
+        }
         let or = |mine: Option<Value>, theirs: &Option<Value>| mine.or_else(|| theirs.clone());
         Self {
             when: both(&self.when, inner.when),
             tags,
             vars: self.vars.iter().cloned().chain(inner.vars).collect(),
+            params: self.params.iter().cloned().chain(inner.params).collect(),
+            environment: both(&self.environment, inner.environment),
+            module_defaults: both(&self.module_defaults, inner.module_defaults),
+            notify,
             become_it: or(inner.become_it, &self.become_it),
             become_user: or(inner.become_user, &self.become_user),
             become_method: or(inner.become_method, &self.become_method),
-            environment: both(&self.environment, inner.environment),
+            become_flags: or(inner.become_flags, &self.become_flags),
+            become_exe: or(inner.become_exe, &self.become_exe),
             ignore_errors: or(inner.ignore_errors, &self.ignore_errors),
+            ignore_unreachable: or(inner.ignore_unreachable, &self.ignore_unreachable),
+            any_errors_fatal: or(inner.any_errors_fatal, &self.any_errors_fatal),
             no_log: or(inner.no_log, &self.no_log),
             check_mode: or(inner.check_mode, &self.check_mode),
             diff: or(inner.diff, &self.diff),
             delegate_to: or(inner.delegate_to, &self.delegate_to),
+            delegate_facts: or(inner.delegate_facts, &self.delegate_facts),
             run_once: or(inner.run_once, &self.run_once),
             timeout: or(inner.timeout, &self.timeout),
+            throttle: or(inner.throttle, &self.throttle),
+            connection: or(inner.connection, &self.connection),
+            remote_user: or(inner.remote_user, &self.remote_user),
+            port: or(inner.port, &self.port),
         }
     }
 }
@@ -228,6 +394,8 @@ impl Task {
             Action::Module(module, _) => module.name,
             Action::Meta(_) => "meta",
             Action::IncludeVars(_) => "include_vars",
+            Action::Include(include) if include.role => "include_role",
+            Action::Include(_) => "include_tasks",
         }
     }
 
@@ -235,7 +403,7 @@ impl Task {
     pub fn title(&self) -> String {
         let name = self.name.as_deref().unwrap_or_else(|| self.module_name());
         match &self.role {
-            Some(role) => format!("{role} : {name}"),
+            Some(role) => format!("{} : {name}", role.name),
             None => name.to_owned(),
         }
     }
@@ -258,7 +426,7 @@ impl Play {
         }
         let mut found = Vec::new();
         for section in &self.sections {
-            walk(section, &mut found);
+            walk(&section.items, &mut found);
         }
         found
     }

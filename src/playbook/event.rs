@@ -63,6 +63,8 @@ pub enum Event {
         play: usize,
         /// The task's number in the playbook.
         id: usize,
+        /// Its place in the order of the play, includes and handlers among them.
+        order: Vec<usize>,
         /// Its name.
         task: String,
         /// Its module.
@@ -76,12 +78,18 @@ pub enum Event {
     Item {
         /// The host.
         host: String,
+        /// Another host that did it, by `delegate_to`.
+        delegated: Option<String>,
         /// The play's number.
         play: usize,
         /// The task's number.
         id: usize,
+        /// The task's place in the order of the play.
+        order: Vec<usize>,
         /// The task's name.
         task: String,
+        /// Its module.
+        module: String,
         /// What the round is about.
         item: String,
         /// How it ended.
@@ -97,16 +105,24 @@ pub enum Event {
     HostResult {
         /// The host.
         host: String,
+        /// Another host that did it, by `delegate_to`.
+        delegated: Option<String>,
         /// The play's number.
         play: usize,
         /// The task's number.
         id: usize,
+        /// The task's place in the order of the play.
+        order: Vec<usize>,
         /// The task's name.
         task: String,
         /// How it ended.
         status: Status,
-        /// The task failed, and `ignore_errors` or a `rescue` deals with it.
+        /// Its module.
+        module: String,
+        /// The task failed, and `ignore_errors` deals with it.
         ignored: bool,
+        /// The task failed, and a `rescue` deals with it.
+        rescued: bool,
         /// It was a loop, and each round was told already.
         looped: bool,
         /// What the module said.
@@ -115,6 +131,43 @@ pub enum Event {
         diff: Vec<Diff>,
         /// What `register` holds.
         result: Map<String, Value>,
+    },
+    /// Tasks were included.
+    Included {
+        /// The host.
+        host: String,
+        /// The play's number.
+        play: usize,
+        /// The task's number.
+        id: usize,
+        /// The task's place in the order of the play.
+        order: Vec<usize>,
+        /// The file, or the role's name.
+        file: String,
+        /// What the round is about, in a loop.
+        item: String,
+        /// Why they could not be.
+        failed: Option<String>,
+    },
+    /// A task is tried again.
+    Retry {
+        /// The host.
+        host: String,
+        /// The task's number.
+        id: usize,
+        /// The task's place in the order of the play.
+        order: Vec<usize>,
+        /// The task's name.
+        task: String,
+        /// How often it will be tried yet.
+        left: f64,
+        /// What the last try gave.
+        result: Map<String, Value>,
+    },
+    /// A line between tasks.
+    Note {
+        /// One line.
+        message: String,
     },
     /// How far a module is that takes its time.
     Progress {

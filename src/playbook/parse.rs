@@ -8,10 +8,9 @@ use std::{
 use serde_json::{Map, Value};
 
 use super::{
-    ast::{Common, Item, Play, Playbook, Task},
-    idle::Level,
+    ast::{Common, Item, Play, Playbook, Role, Task},
     modules::near,
-    roles, tasks,
+    template::{self, Layer, View},
     vault::Keys,
     yaml::{self, At, Data, Fault, Node},
 };
@@ -27,14 +26,25 @@ pub struct LoadError {
     pub faults: Vec<Fault>,
 }
 
-/// Reads a playbook and all it imports.
-pub fn load(path: &Path) -> Result<Playbook, LoadError> {
-    load_with(path, &Keys::default())
+/// What reading depends on besides the files.
+#[derive(Debug, Clone, Default)]
+pub struct Settings {
+    /// Passwords for files that are vaults.
+    pub keys: Keys,
+    /// Further folders in which roles are.
+    pub roles_path: Vec<PathBuf>,
+    /// `-e`: they may name imported files.
+    pub extra_vars: Arc<Map<String, Value>>,
 }
 
-/// The same, with passwords for files that are vaults.
-pub fn load_with(path: &Path, keys: &Keys) -> Result<Playbook, LoadError> {
-    let mut loader = Loader { keys: keys.clone(), ..Loader::default() };
+/// Reads a playbook and all it imports.
+pub fn load(path: &Path) -> Result<Playbook, LoadError> {
+    load_with(path, &Settings::default())
+}
+
+/// The same, with settings.
+pub fn load_with(path: &Path, settings: &Settings) -> Result<Playbook, LoadError> {
+    let mut loader = Loader::new(settings.clone(), 0);
     let plays = loader.playbook(path, 0, None);
     loader.finish(Playbook { path: path.to_owned(), plays })
 }
@@ -57,73 +67,46 @@ pub fn load_text(text: &str, name: &str, base: &Path) -> Result<Playbook, LoadEr
 #[derive(Default)]
 pub(super) struct Loader {
     pub(super) faults: Vec<Fault>,
-    pub(super) keys: Keys,
     next_id: usize,
-    pub(super) role_defaults: Map<String, Value>,
-    pub(super) role_handlers: Vec<Arc<Task>>,
+    pub(super) settings: Settings,
+    /// The folder of the playbook.
+    pub(super) base: PathBuf,
+    /// The play's variables, which may name imported files.
+    pub(super) vars: Vec<Arc<Map<String, Value>>>,
+    /// Handlers of imported roles.
+    pub(super) handlers: Vec<Arc<Task>>,
+    /// Imported roles.
+    pub(super) roles: Vec<Arc<Role>>,
 }
 
-const PLAY_KEYS: &[&str] = &[
-    "name",
-    "hosts",
-    "vars",
-    "vars_files",
-    "gather_facts",
-    "gather_subset",
-    "gather_timeout",
-    "tasks",
-    "pre_tasks",
-    "post_tasks",
-    "handlers",
-    "roles",
-    "become",
-    "become_user",
-    "become_method",
-    "become_flags",
-    "become_exe",
-    "environment",
-    "tags",
-    "connection",
-    "remote_user",
-    "serial",
-    "any_errors_fatal",
-    "max_fail_percentage",
-    "strategy",
-    "no_log",
-    "ignore_errors",
-    "ignore_unreachable",
-    "check_mode",
-    "diff",
-    "collections",
-    "order",
-    "port",
-    "run_once",
-    "timeout",
-    "throttle",
-    "force_handlers",
-    "fact_path",
-    "debugger",
-];
-
-const IMPORT_KEYS: &[&str] =
-    &["import_playbook", "ansible.builtin.import_playbook", "include", "name", "tags", "vars", "when"];
-
-/// Keys of Ansible's that are understood there and not here yet.
-const LATER: &[&str] = &[
-    "module_defaults",
-    "vars_prompt",
-    "async",
-    "poll",
-    "allow_duplicates",
-    "apply",
-    "extended",
-    "extended_allitems",
-    "vars_from",
-    "defaults_from",
-    "handlers_from",
-];
+const IMPORT_KEYS: &[&str] = &["import_playbook", "ansible.builtin.import_playbook", "name", "tags", "vars", "when"];
 
 impl Loader {
+    /// A loader whose first task gets the number after `next_id`.
+    pub(super) fn new(settings: Settings, next_id: usize) -> Self {
+        Self { settings, next_id, ..Self::default() }
+    }
+
+    /// A fixed text, or what the play's variables and `-e` make of it.
+    pub(super) fn fixed(&mut self, node: &Node, text: &str, own: &[Arc<Map<String, Value>>]) -> Option<String> {
+        if !template::is_template(&Value::String(text.to_owned())) {
+            return Some(text.trim().to_owned());
+        }
+        let mut layers = vec![Layer::lazy(Arc::clone(&self.settings.extra_vars))];
+        layers.extend(own.iter().rev().chain(self.vars.iter().rev()).map(|vars| Layer::lazy(Arc::clone(vars))));
+        let folder = std::path::absolute(&self.base).unwrap_or_default().display().to_string();
+        layers.push(Layer::fixed(Map::from_iter([("playbook_dir".to_owned(), Value::String(folder))])));
+        let mut view = View::new(layers);
+        view.vault = self.settings.keys.clone();
+        match template::text(&Arc::new(view), text) {
+            Ok(text) => Some(text.trim().to_owned()),
+            Err(error) => {
+                self.fault(node, format!("the name of an import knows only `vars`, `vars_files` and `-e`: {error}"));
+                None
+            }
+        }
+    }
+
     fn finish(self, playbook: Playbook) -> Result<Playbook, LoadError> {
         if self.faults.is_empty() { Ok(playbook) } else { Err(LoadError { faults: self.faults }) }
     }
@@ -146,7 +129,10 @@ impl Loader {
             return Vec::new();
         }
         let base = path.parent().unwrap_or(Path::new(".")).to_owned();
-        match yaml::read_with(path, &self.keys) {
+        if depth == 0 {
+            self.base.clone_from(&base);
+        }
+        match yaml::read_with(path, &self.settings.keys) {
             Ok(Some(root)) => self.plays(&root, &base, depth),
             Ok(None) => Vec::new(),
             Err(fault) => {
@@ -167,147 +153,40 @@ impl Loader {
                 self.fault(entry, "a play is a mapping with `hosts` and `tasks`");
                 continue;
             }
-            let import =
-                ["import_playbook", "ansible.builtin.import_playbook", "include"].iter().find_map(|key| entry.get(key));
+            let import = ["import_playbook", "ansible.builtin.import_playbook"].iter().find_map(|key| entry.get(key));
             if let Some(import) = import {
                 self.known_keys(entry, IMPORT_KEYS, "an import of a playbook");
-                match import.text() {
-                    Some(file) if !file.contains("{{") => {
-                        let mut imported = self.playbook(&base.join(file.trim()), depth + 1, Some(import));
-                        let outer = self.common(entry);
-                        for play in &mut imported {
-                            if !outer.vars.is_empty() {
-                                let mut vars = Map::clone(&play.vars);
-                                for more in &outer.vars {
-                                    vars.extend(Map::clone(more));
-                                }
-                                play.vars = Arc::new(vars);
-                            }
-                            if !outer.tags.is_empty() || !outer.when.is_empty() {
-                                let outer = Common { vars: Vec::new(), ..outer.clone() };
-                                for section in &mut play.sections {
-                                    enclose(section, &outer);
-                                }
-                            }
+                let outer = self.common(entry);
+                let Some(file) = import.text() else {
+                    self.fault(import, "`import_playbook` takes the name of a file");
+                    continue;
+                };
+                let Some(file) = self.fixed(import, file, &outer.vars) else { continue };
+                let mut imported = self.playbook(&base.join(file), depth + 1, Some(import));
+                for play in &mut imported {
+                    if !outer.vars.is_empty() {
+                        let mut vars = Map::clone(&play.vars);
+                        for more in &outer.vars {
+                            vars.extend(Map::clone(more));
                         }
-                        plays.extend(imported);
+                        play.vars = Arc::new(vars);
                     }
-                    _ => self.fault(import, "`import_playbook` takes the fixed name of a file"),
+                    if !outer.tags.is_empty() || !outer.when.is_empty() {
+                        let outer = Common { vars: Vec::new(), ..outer.clone() };
+                        for section in &mut play.sections {
+                            enclose(&mut section.items, &outer);
+                        }
+                        let gather = Arc::make_mut(&mut play.gather);
+                        gather.common.when.extend(outer.when.iter().cloned());
+                        play.tags.extend(outer.tags.iter().cloned());
+                    }
                 }
+                plays.extend(imported);
                 continue;
             }
             plays.extend(self.play(entry, base));
         }
         plays
-    }
-
-    fn play(&mut self, entry: &Node, base: &Path) -> Option<Play> {
-        self.known_keys(entry, PLAY_KEYS, "a play");
-        self.refuse_idle(entry, Level::Play);
-        let hosts_node = entry.get("hosts");
-        let Some(hosts_node) = hosts_node else {
-            self.fault(entry, "a play needs `hosts`");
-            return None;
-        };
-        let hosts: Vec<String> = self.texts(Some(hosts_node)).iter().map(|h| h.trim().to_owned()).collect();
-        if hosts.iter().all(String::is_empty) {
-            self.fault(hosts_node, "`hosts` is empty");
-        }
-        let name = entry.get("name").and_then(Node::text).map_or_else(|| hosts.join(","), str::to_owned);
-        let mut common = self.common(entry);
-        let vars = common.vars.pop().unwrap_or_default();
-        let search: Arc<[PathBuf]> = tasks::search_of(base);
-        let mut sections: [Vec<Item>; 3] = Default::default();
-        let mut defaults = Map::new();
-        let mut handlers = Vec::new();
-        let place = tasks::Place { base: base.to_owned(), search, role: None, depth: 0 };
-        if let Some(node) = entry.get("pre_tasks") {
-            sections[0] = self.items(node, &common, &place);
-        }
-        if let Some(node) = entry.get("roles") {
-            let mut seen = Vec::new();
-            for role in node.items() {
-                let mut found = roles::Found::default();
-                self.role(role, &common, &place, &mut found, &mut seen);
-                sections[1].extend(found.items);
-                handlers.extend(found.handlers);
-                defaults.extend(found.defaults);
-            }
-        }
-        if let Some(node) = entry.get("tasks") {
-            let mut items = self.items(node, &common, &place);
-            sections[1].append(&mut items);
-        }
-        if let Some(node) = entry.get("post_tasks") {
-            sections[2] = self.items(node, &common, &place);
-        }
-        if let Some(node) = entry.get("handlers") {
-            handlers.extend(flat(self.items(node, &common, &place)));
-        }
-        let (more_defaults, more_handlers) = self.take_role_leftovers();
-        defaults.extend(more_defaults);
-        handlers.extend(more_handlers);
-        let any_errors_fatal = self.any_errors_fatal(entry);
-        let vars_files = entry.get("vars_files").map(Node::items).unwrap_or_default();
-        let vars_files = vars_files.iter().map(|node| self.texts(Some(node))).collect();
-        self.check_notifications(&sections, &handlers);
-        Some(Play {
-            at: entry.at.clone(),
-            name,
-            hosts,
-            base: base.to_owned(),
-            vars,
-            tags: common.tags,
-            defaults: Arc::new(defaults),
-            vars_files,
-            gather_facts: entry.get("gather_facts").map(Node::to_json),
-            connection: entry.get("connection").and_then(Node::text).map(str::to_owned),
-            remote_user: entry.get("remote_user").map(Node::to_json),
-            serial: entry
-                .get("serial")
-                .map(|node| node.items().iter().map(|n| n.to_json()).collect())
-                .unwrap_or_default(),
-            any_errors_fatal,
-            sections,
-            handlers,
-        })
-    }
-
-    fn any_errors_fatal(&mut self, entry: &Node) -> bool {
-        let pairs = entry.pairs().unwrap_or_default();
-        let found = pairs.iter().find(|(key, _)| key.text() == Some("any_errors_fatal"));
-        match found.map(|(key, value)| (key, &value.data)) {
-            None | Some((_, Data::Null)) => false,
-            Some((_, Data::Bool(flag))) => *flag,
-            Some((key, _)) => {
-                self.fault(key, "`any_errors_fatal` on a play is `true` or `false`, not a template");
-                false
-            }
-        }
-    }
-
-    /// A notified name that nobody has is a typing mistake.
-    fn check_notifications(&mut self, sections: &[Vec<Item>; 3], handlers: &[Arc<Task>]) {
-        let mut known: Vec<String> = Vec::new();
-        for handler in handlers {
-            known.extend(handler.name.clone());
-            known.push(handler.title());
-            known.extend(handler.listen.iter().cloned());
-        }
-        if known.iter().any(|name| name.contains("{{")) {
-            return;
-        }
-        let mut faults = Vec::new();
-        for section in sections {
-            for task in flat_ref(section) {
-                for name in task.notify.iter().filter(|name| !name.contains("{{") && !known.contains(name)) {
-                    let hint = near(name, known.iter().map(String::as_str));
-                    let hint = hint.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
-                    faults.push(Fault { at: task.at.clone(), message: format!("no handler is called `{name}`{hint}") });
-                }
-            }
-        }
-        self.faults.extend(faults);
     }
 
     /// Refuses keys that are not in `known`, with the nearest that is.
@@ -317,14 +196,9 @@ impl Loader {
             if known.contains(&text.as_str()) {
                 continue;
             }
-            let message = if LATER.contains(&text.as_str()) {
-                format!("`{text}` is not supported yet")
-            } else {
-                let hint = near(&text, known.iter().copied());
-                let hint = hint.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
-                format!("{what} has no key `{text}`{hint}")
-            };
-            self.fault(key, message);
+            let hint = near(&text, known.iter().copied());
+            let hint = hint.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
+            self.fault(key, format!("{what} has no key `{text}`{hint}"));
         }
     }
 
@@ -343,7 +217,7 @@ impl Loader {
                 }
             },
         };
-        let environment = node.get("environment").map(|node| node.items().iter().map(|n| n.to_json()).collect());
+        let list = |key: &str| node.get(key).map(|node| node.items().iter().map(|n| n.to_json()).collect::<Vec<_>>());
         let mut tags = Vec::new();
         for text in self.texts(node.get("tags")) {
             tags.extend(text.split(',').map(|tag| tag.trim().to_owned()).filter(|tag| !tag.is_empty()));
@@ -352,17 +226,29 @@ impl Loader {
             when: conditions(node.get("when")).unwrap_or_default(),
             tags,
             vars,
+            params: Vec::new(),
+            environment: list("environment").unwrap_or_default(),
+            module_defaults: list("module_defaults").unwrap_or_default(),
+            notify: self.texts(node.get("notify")),
             become_it: value("become"),
             become_user: value("become_user"),
             become_method: value("become_method"),
-            environment: environment.unwrap_or_default(),
+            become_flags: value("become_flags"),
+            become_exe: value("become_exe"),
             ignore_errors: value("ignore_errors"),
+            ignore_unreachable: value("ignore_unreachable"),
+            any_errors_fatal: value("any_errors_fatal"),
             no_log: value("no_log"),
             check_mode: value("check_mode"),
             diff: value("diff"),
             delegate_to: value("delegate_to"),
+            delegate_facts: value("delegate_facts"),
             run_once: value("run_once"),
             timeout: value("timeout"),
+            throttle: value("throttle"),
+            connection: value("connection"),
+            remote_user: value("remote_user"),
+            port: value("port"),
         }
     }
 
@@ -394,13 +280,13 @@ pub(super) fn flat(items: Vec<Item>) -> Vec<Arc<Task>> {
     for item in items {
         match item {
             Item::Task(task) => found.push(task),
-            Item::Block(block) => found.extend(flat(block.block)),
+            Item::Block(block) => found.extend(flat(block.block.clone())),
         }
     }
     found
 }
 
-fn flat_ref(items: &[Item]) -> Vec<&Task> {
+pub(super) fn flat_ref(items: &[Item]) -> Vec<&Task> {
     let mut found = Vec::new();
     for item in items {
         match item {
@@ -423,6 +309,7 @@ fn enclose(items: &mut [Item], outer: &Common) {
                 task.common = outer.around(std::mem::take(&mut task.common));
             }
             Item::Block(block) => {
+                let block = Arc::make_mut(block);
                 enclose(&mut block.block, outer);
                 enclose(&mut block.rescue, outer);
                 enclose(&mut block.always, outer);
@@ -473,7 +360,9 @@ mod tests {
     #[test]
     fn a_notified_name_without_a_handler_is_a_fault() {
         let text = "- hosts: all\n  tasks:\n    - ping:\n      notify: restart ap\n  handlers:\n    - name: restart app\n      ping:\n";
-        assert_eq!(faults(text), "p.yml:3:7: no handler is called `restart ap`; did you mean `restart app`?");
+        let playbook = load_text(text, "p.yml", Path::new("/")).unwrap();
+        let seen: Vec<String> = crate::playbook::check(&playbook).iter().map(ToString::to_string).collect();
+        assert_eq!(seen, ["p.yml:3:7: no handler is called `restart ap`; did you mean `restart app`?"]);
     }
 
     proptest! {

@@ -44,6 +44,12 @@ pub fn check(playbook: &Playbook) -> Vec<Fault> {
                 faults.push(Fault { at: task.at.clone(), message: format!("{what}: {problem}") });
             }
         }
+        for (task, name) in super::play::unknown_notifications(play) {
+            let known = play.handlers.iter().filter_map(|handler| handler.name.as_deref());
+            let hint = super::modules::near(name, known).map(|near| format!("; did you mean `{near}`?"));
+            let message = format!("no handler is called `{name}`{}", hint.unwrap_or_default());
+            faults.push(Fault { at: task.at.clone(), message });
+        }
         let mut bad = Vec::new();
         for (name, value) in play.vars.iter() {
             templates(value, &format!("variable `{name}`"), &mut bad);

@@ -6,11 +6,12 @@
 use std::{collections::BTreeMap, fmt::Write as _, sync::Mutex};
 
 use indexmap::IndexMap;
+use serde_json::{Map, Value};
 use similar::TextDiff;
 
 use super::{
     event::{Diff, Event, HostSummary, Status},
-    template::json_text,
+    template::{json_text, yaml_text},
 };
 
 /// Whether to colour.
@@ -22,35 +23,65 @@ pub enum Colour {
     Off,
 }
 
+/// How results are shown.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Shape {
+    /// As JSON.
+    #[default]
+    Json,
+    /// As YAML.
+    Yaml,
+}
+
 /// Turns events into text, piece by piece.
 #[derive(Debug)]
 pub struct Report {
     colour: Colour,
     verbosity: u8,
     width: usize,
+    /// How results are shown.
+    pub shape: Shape,
+    /// Whether lines of skipped tasks are left out.
+    pub hide_skipped: bool,
+    /// Whether lines of tasks that changed nothing are left out.
+    pub hide_ok: bool,
     state: Mutex<State>,
 }
 
 #[derive(Debug, Default)]
 struct State {
-    /// Tasks of the play in the order in which they were begun, with the lines that wait.
-    tasks: IndexMap<(usize, bool), Waiting>,
-    /// How far each host of the play is: the place of its task in `tasks`.
-    hosts: BTreeMap<String, Option<usize>>,
+    /// Tasks of the play by their place, with the lines that wait.
+    tasks: BTreeMap<Place, Waiting>,
+    /// How far each host of the play is: the place of the task it did last.
+    hosts: BTreeMap<String, Option<Vec<usize>>>,
     /// The task whose heading was written last.
-    shown: Option<usize>,
+    shown: Option<Place>,
 }
+
+/// A task's place in the play; a handler may run more than once.
+type Place = (Vec<usize>, bool);
 
 #[derive(Debug, Default)]
 struct Waiting {
     heading: String,
     lines: String,
+    /// Files that were included, with what they are about, and by which hosts.
+    included: IndexMap<(String, String), Vec<String>>,
+    headed: bool,
 }
 
 impl Report {
     /// A report for this terminal.
     pub fn new(colour: Colour, verbosity: u8, width: usize) -> Self {
-        Self { colour, verbosity, width: width.clamp(40, 200), state: Mutex::default() }
+        Self {
+            colour,
+            verbosity,
+            width: width.clamp(40, 200),
+            shape: Shape::Json,
+            hide_skipped: false,
+            hide_ok: false,
+            state: Mutex::default(),
+        }
     }
 
     /// The text to write for `event`; often none, sometimes what was held back.
@@ -59,40 +90,83 @@ impl Report {
         let mut text = String::new();
         match event {
             Event::Play { name, hosts, .. } => {
-                state.release_all(&mut text);
+                state.release_all(self, &mut text);
                 *state = State::default();
-                state.hosts = hosts.iter().map(|name| (name.clone(), Some(0))).collect();
-                let _ = writeln!(text, "\n{}", self.banner(&format!("PLAY [{name}]")));
+                state.hosts = hosts.iter().map(|name| (name.clone(), Some(Vec::new()))).collect();
+                let title = if name.is_empty() { "PLAY".to_owned() } else { format!("PLAY [{name}]") };
+                let _ = writeln!(text, "\n{}", self.banner(&title));
             }
-            Event::Task { id, task, handler, .. } => {
+            Event::Task { order, task, handler, at, .. } => {
                 let word = if *handler { "RUNNING HANDLER" } else { "TASK" };
-                let heading = format!("\n{}\n", self.banner(&format!("{word} [{task}]")));
-                state.tasks.entry((*id, *handler)).or_default().heading = heading;
-            }
-            Event::Item { host, id, item, status, message, diff, result, .. } => {
-                let mut line = self.diffs(diff);
-                let kind = if *status == Status::Skipped { "skipping" } else { word_of(*status) };
-                let mut rest = format!(" => (item={item})");
-                if *status == Status::Failed {
-                    let _ = write!(rest, " => {message}");
-                } else if let Some(said) = said(result, self.verbosity) {
-                    let _ = write!(rest, " => {said}");
+                let mut heading = format!("\n{}\n", self.banner(&format!("{word} [{task}]")));
+                if self.verbosity > 1 {
+                    let _ = writeln!(heading, "{}", self.code("90", &format!("task path: {}", path_and_line(at))));
                 }
-                let _ = writeln!(line, "{}", self.paint(*status, &format!("{kind}: [{host}]{rest}")));
-                state.add(*id, &line);
+                state.tasks.entry((order.clone(), *handler)).or_default().heading = heading;
+                state.release(self, &mut text);
             }
-            Event::HostResult { host, id, task, status, ignored, looped, message, diff, result, .. } => {
-                let line = self.result(host, task, *status, *ignored, *looped, message, diff, result);
+            Event::Item { host, delegated, order, module, item, status, result, .. } => {
+                let mut line = String::new();
+                if *status != Status::Skipped || !self.hide_skipped {
+                    let label = label(host, delegated.as_deref());
+                    let shown = match status {
+                        Status::Failed | Status::Unreachable => {
+                            format!("failed: [{label}] (item={item}) => {}", self.dump(result, module))
+                        }
+                        Status::Skipped => {
+                            let rest = self.rest(result, module, false).unwrap_or_default();
+                            format!("skipping: [{host}] => (item={item}) {rest}")
+                        }
+                        _ => {
+                            let debug = module == "debug";
+                            let rest = self.rest(result, module, debug).unwrap_or_default();
+                            format!("{}: [{label}] => (item={item}){rest}", word_of(*status))
+                        }
+                    };
+                    line = self.warnings(result);
+                    line.push_str(&self.diffs_of(event));
+                    let _ = writeln!(line, "{}", self.paint(*status, &shown));
+                }
+                state.add(order, &line);
+                state.release(self, &mut text);
+            }
+            Event::HostResult { host, id, order, .. } => {
+                let line = self.result(event);
                 if *id == 0 {
                     text.push_str(&line);
                 } else {
-                    state.add(*id, &line);
-                    let place = state.tasks.keys().rposition(|(known, _)| known == id);
-                    if let Some(at) = state.hosts.get_mut(host) {
-                        *at = place.map(|place| place + 1).or(*at);
+                    state.add(order, &line);
+                    state.past(host, order);
+                }
+                state.release(self, &mut text);
+            }
+            Event::Included { host, order, file, item, failed, .. } => {
+                match failed {
+                    Some(_) => {}
+                    None => {
+                        let waiting = state.waiting(order);
+                        let hosts = waiting.included.entry((file.clone(), item.clone())).or_default();
+                        hosts.push(host.clone());
+                        state.past(host, order);
                     }
                 }
-                state.release(&mut text);
+                state.release(self, &mut text);
+            }
+            Event::Retry { host, order, task, left, result, .. } => {
+                let mut line = format!("FAILED - RETRYING: [{host}]: {task} ({left:.0} retries left).");
+                if self.verbosity > 1 {
+                    let _ = write!(line, "Result was: {}", self.dump(result, ""));
+                }
+                state.add(order, &(self.code("34", &line) + "\n"));
+                state.release(self, &mut text);
+            }
+            Event::Note { message } => {
+                state.release_all(self, &mut text);
+                if message.starts_with("NO MORE") {
+                    let _ = writeln!(text, "\n{}", self.banner(message));
+                } else {
+                    let _ = writeln!(text, "{}", self.code("36", message));
+                }
             }
             Event::Progress { host, task, message } => {
                 let _ = writeln!(text, "{}", self.paint(Status::Skipped, &format!("  {host}: {task}: {message}")));
@@ -104,57 +178,113 @@ impl Report {
                 if let Some(at) = state.hosts.get_mut(host) {
                     *at = None;
                 }
-                state.release(&mut text);
+                state.release(self, &mut text);
             }
             Event::Recap { hosts } => {
-                state.release_all(&mut text);
+                state.release_all(self, &mut text);
                 self.recap(hosts, &mut text);
             }
         }
         text
     }
 
-    #[allow(clippy::too_many_arguments, reason = "these are the parts of one event")]
-    fn result(
-        &self,
-        host: &str,
-        task: &str,
-        status: Status,
-        ignored: bool,
-        looped: bool,
-        message: &str,
-        diff: &[Diff],
-        result: &serde_json::Map<String, serde_json::Value>,
-    ) -> String {
-        let mut line = self.diffs(diff);
+    fn result(&self, event: &Event) -> String {
+        let Event::HostResult { host, delegated, module, status, ignored, looped, result, .. } = event else {
+            return String::new();
+        };
+        let label = label(host, delegated.as_deref());
+        let verbose = matches!(module.as_str(), "debug" | "assert");
+        let mut line = self.warnings(result);
         match status {
             Status::Unreachable => {
-                let text = format!("fatal: [{host}]: UNREACHABLE! ({task}) => {message}");
-                let _ = writeln!(line, "{}", self.paint(status, &text));
+                let text = format!("fatal: [{label}]: UNREACHABLE! => {}", self.dump(result, module));
+                let _ = writeln!(line, "{}", self.paint(*status, &text));
             }
+            // Each failed item was told.
+            Status::Failed if *looped && result.get("results").is_some_and(has_items) => {}
             Status::Failed => {
-                let rc = result.get("rc").map(|rc| format!(" (rc {rc})")).unwrap_or_default();
-                let text = format!("fatal: [{host}]: FAILED! => {message}{rc}");
-                let _ = writeln!(line, "{}", self.paint(status, &text));
-                if ignored {
-                    let _ = writeln!(line, "{}", self.paint(Status::Skipped, "...ignoring"));
+                let text = format!("fatal: [{label}]: FAILED! => {}", self.dump(result, module));
+                let _ = writeln!(line, "{}", self.paint(*status, &text));
+            }
+            Status::Skipped => {
+                if !self.hide_skipped {
+                    let rest = self.rest(result, module, false).unwrap_or_default();
+                    let _ = writeln!(line, "{}", self.paint(*status, &format!("skipping: [{host}]{rest}")));
                 }
             }
-            _ if looped && status != Status::Skipped => {}
+            Status::Ok if *looped || module.starts_with("include_role") || module.starts_with("include_tasks") => {}
+            Status::Ok if self.hide_ok => {}
+            Status::Changed if *looped => {}
             _ => {
-                let mut text = format!("{}: [{host}]", word_of(status));
-                if let Some(said) = said(result, self.verbosity) {
-                    let _ = write!(text, " => {said}");
-                }
-                let _ = writeln!(line, "{}", self.paint(status, &text));
+                line.push_str(&self.diffs_of(event));
+                let quiet = matches!(module.as_str(), "setup" | "gather_facts");
+                let shown = verbose && !result.is_empty() && (module != "assert" || result.contains_key("msg"));
+                let rest = if quiet { None } else { self.rest(result, module, shown) };
+                let text = format!("{}: [{label}]{}", word_of(*status), rest.unwrap_or_default());
+                let _ = writeln!(line, "{}", self.paint(*status, &text));
             }
         }
+        if *ignored {
+            let _ = writeln!(line, "{}", self.paint(Status::Skipped, "...ignoring"));
+        }
         line
+    }
+
+    /// ` => {…}` with `-v`, or when the module is there to say something.
+    fn rest(&self, result: &Map<String, Value>, module: &str, always: bool) -> Option<String> {
+        (self.verbosity > 0 || always).then(|| format!(" => {}", self.dump(result, module)))
+    }
+
+    /// A result for people.
+    fn dump(&self, result: &Map<String, Value>, module: &str) -> String {
+        let mut shown = result.clone();
+        shown.retain(|name, _| !name.starts_with("_ansible"));
+        for name in ["failed", "skipped", "diff", "warnings", "deprecations"] {
+            shown.remove(name);
+        }
+        if module == "debug" {
+            for name in ["changed", "skip_reason"] {
+                shown.remove(name);
+            }
+            if result.contains_key("msg") {
+                shown.retain(|name, _| name == "msg");
+            }
+        } else {
+            shown.remove("results");
+        }
+        let value = Value::Object(shown);
+        match self.shape {
+            Shape::Yaml => {
+                let text = yaml_text(&value, true, 2, true);
+                let lines: Vec<String> = text.trim_end().lines().map(|line| format!("    {line}")).collect();
+                format!("\n{}", lines.join("\n"))
+            }
+            Shape::Json => {
+                let always = matches!(module, "debug" | "assert");
+                let indent = if always || self.verbosity > 2 { 4 } else { 0 };
+                json_text(&value, indent, true, false)
+            }
+        }
+    }
+
+    fn warnings(&self, result: &Map<String, Value>) -> String {
+        let items = result.get("warnings").and_then(Value::as_array);
+        let texts = items.into_iter().flatten().filter_map(Value::as_str);
+        texts.map(|text| self.code("35", &format!("[WARNING]: {text}")) + "\n").collect()
+    }
+
+    fn diffs_of(&self, event: &Event) -> String {
+        match event {
+            Event::Item { diff, .. } | Event::HostResult { diff, .. } => self.diffs(diff),
+            _ => String::new(),
+        }
     }
 
     fn recap(&self, hosts: &IndexMap<String, HostSummary>, text: &mut String) {
         let _ = writeln!(text, "\n{}", self.banner("PLAY RECAP"));
         let widest = hosts.keys().map(|name| name.chars().count()).max().unwrap_or(0).max(26);
+        let mut hosts: Vec<(&String, &HostSummary)> = hosts.iter().collect();
+        hosts.sort_by_key(|(name, _)| *name);
         for (name, counts) in hosts {
             let status = if counts.failed > 0 || counts.unreachable > 0 {
                 Status::Failed
@@ -181,7 +311,7 @@ impl Report {
     }
 
     fn banner(&self, title: &str) -> String {
-        let stars = self.width.saturating_sub(title.chars().count() + 1).max(3);
+        let stars = self.width.saturating_sub(title.chars().count()).max(3);
         self.code("1", &format!("{title} {}", "*".repeat(stars)))
     }
 
@@ -231,40 +361,89 @@ impl Report {
 }
 
 impl State {
-    fn add(&mut self, id: usize, line: &str) {
-        if let Some((_, waiting)) = self.tasks.iter_mut().rev().find(|((known, _), _)| *known == id) {
-            waiting.lines.push_str(line);
+    /// The newest task at a place.
+    fn waiting(&mut self, order: &[usize]) -> &mut Waiting {
+        let handler = self.tasks.contains_key(&(order.to_vec(), true));
+        self.tasks.entry((order.to_vec(), handler)).or_default()
+    }
+
+    fn add(&mut self, order: &[usize], line: &str) {
+        self.waiting(order).lines.push_str(line);
+    }
+
+    fn past(&mut self, host: &str, order: &[usize]) {
+        if let Some(Some(at)) = self.hosts.get_mut(host)
+            && at.as_slice() < order
+        {
+            *at = order.to_vec();
         }
     }
 
     /// Writes what no host can add earlier lines to any more.
-    fn release(&mut self, text: &mut String) {
-        let slowest = self.hosts.values().filter_map(|at| *at).min().unwrap_or(usize::MAX);
-        for place in 0..self.tasks.len() {
-            if place > slowest {
+    fn release(&mut self, report: &Report, text: &mut String) {
+        let slowest = self.hosts.values().flatten().min().cloned();
+        let mut before: Option<Vec<usize>> = None;
+        let places: Vec<Place> = self.tasks.keys().cloned().collect();
+        for place in places {
+            // All hosts are past the task before this one.
+            let due = match (&slowest, &before) {
+                (None, _) | (_, None) => true,
+                (Some(slowest), Some(before)) => slowest >= before,
+            };
+            if !due {
                 break;
             }
-            self.write(place, text);
+            let over = slowest.as_ref().is_none_or(|slowest| *slowest >= place.0);
+            before = Some(place.0.clone());
+            self.write(report, &place, over, text);
         }
     }
 
-    fn release_all(&mut self, text: &mut String) {
-        for place in 0..self.tasks.len() {
-            self.write(place, text);
+    fn release_all(&mut self, report: &Report, text: &mut String) {
+        for place in self.tasks.keys().cloned().collect::<Vec<_>>() {
+            self.write(report, &place, true, text);
         }
     }
 
-    fn write(&mut self, place: usize, text: &mut String) {
-        let Some((_, waiting)) = self.tasks.get_index_mut(place) else { return };
-        if waiting.lines.is_empty() {
+    fn write(&mut self, report: &Report, place: &Place, over: bool, text: &mut String) {
+        let Some(waiting) = self.tasks.get_mut(place) else { return };
+        let mut lines = std::mem::take(&mut waiting.lines);
+        if over {
+            for ((file, item), hosts) in std::mem::take(&mut waiting.included) {
+                let mut line = format!("included: {file} for {}", hosts.join(", "));
+                if !item.is_empty() {
+                    let _ = write!(line, " => (item={item})");
+                }
+                let _ = writeln!(lines, "{}", report.code("36", &line));
+            }
+        }
+        if lines.is_empty() && (waiting.headed || waiting.heading.is_empty() || report.hide_ok || report.hide_skipped) {
             return;
         }
-        if self.shown != Some(place) {
+        if self.shown.as_ref() != Some(place) {
             text.push_str(&waiting.heading);
-            self.shown = Some(place);
+            waiting.headed = true;
+            self.shown = Some(place.clone());
         }
-        text.push_str(&std::mem::take(&mut waiting.lines));
+        text.push_str(&lines);
     }
+}
+
+/// The host as lines name it.
+fn label(host: &str, delegated: Option<&str>) -> String {
+    delegated.map_or_else(|| host.to_owned(), |other| format!("{host} -> {other}"))
+}
+
+/// The file and line of `file:line:column`.
+fn path_and_line(at: &str) -> String {
+    let (path, _) = at.rsplit_once(':').unwrap_or((at, ""));
+    let (file, line) = path.rsplit_once(':').unwrap_or((path, "1"));
+    let file = std::path::absolute(file).map_or_else(|_| file.to_owned(), |file| file.display().to_string());
+    format!("{file}:{line}")
+}
+
+fn has_items(results: &Value) -> bool {
+    results.as_array().is_some_and(|items| !items.is_empty())
 }
 
 fn word_of(status: Status) -> &'static str {
@@ -277,37 +456,22 @@ fn word_of(status: Status) -> &'static str {
     }
 }
 
-/// What of a result is shown: everything with `-v`, else what `debug` and `assert` say.
-fn said(result: &serde_json::Map<String, serde_json::Value>, verbosity: u8) -> Option<String> {
-    let quiet = ["changed", "failed", "ansible_loop_var"];
-    let shown: serde_json::Map<String, serde_json::Value> = result
-        .iter()
-        .filter(|(name, _)| !quiet.contains(&name.as_str()))
-        .map(|(n, v)| (n.clone(), v.clone()))
-        .collect();
-    if verbosity > 0 {
-        return (!shown.is_empty()).then(|| json_text(&serde_json::Value::Object(result.clone()), 4, false, false));
-    }
-    // `debug` gives its one value and nothing else.
-    let plain = shown.len() == 1 && !result.contains_key("rc") && !result.contains_key("path");
-    let (name, _) = shown.iter().next()?;
-    let of_debug = plain && !matches!(name.as_str(), "ansible_facts" | "ping" | "stat" | "censored" | "diff");
-    of_debug.then(|| json_text(&serde_json::Value::Object(shown), 4, false, false))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::Map;
 
     fn result(host: &str, id: usize, status: Status) -> Event {
         Event::HostResult {
             host: host.into(),
+            delegated: None,
             play: 0,
             id,
+            order: vec![id],
             task: format!("t{id}"),
+            module: "ping".into(),
             status,
             ignored: false,
+            rescued: false,
             looped: false,
             message: String::new(),
             diff: Vec::new(),
@@ -316,7 +480,15 @@ mod tests {
     }
 
     fn task(id: usize) -> Event {
-        Event::Task { play: 0, id, task: format!("t{id}"), module: "ping".into(), handler: false, at: String::new() }
+        Event::Task {
+            play: 0,
+            id,
+            order: vec![id],
+            task: format!("t{id}"),
+            module: "ping".into(),
+            handler: false,
+            at: String::new(),
+        }
     }
 
     #[test]

@@ -8,136 +8,212 @@ use std::{
 use serde_json::{Map, Value};
 
 use super::{
-    ast::{Common, Item, Task},
+    ast::{Common, Item, Place, Role, Task},
     idle::Level,
+    modules::convert::bool_of,
     parse::{Loader, MAX_IMPORTS, flat, top},
-    tasks::{Place, is_loop},
-    yaml::{self, Fault, Node},
+    tasks::is_loop,
+    yaml::{self, Data, Fault, Node},
 };
 
 /// What a role brings.
-#[derive(Default)]
 pub(super) struct Found {
+    /// The role.
+    pub(super) role: Arc<Role>,
     /// Its tasks, those of its dependencies first.
     pub(super) items: Vec<Item>,
     /// Its handlers.
     pub(super) handlers: Vec<Arc<Task>>,
-    /// Its defaults.
-    pub(super) defaults: Map<String, Value>,
+    /// Its variables are seen by the whole play.
+    pub(super) public: bool,
 }
+
+/// The files of a role that are read instead of `main`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
+pub(super) struct From {
+    pub(super) tasks: Option<String>,
+    pub(super) vars: Option<String>,
+    pub(super) defaults: Option<String>,
+    pub(super) handlers: Option<String>,
+}
+
+/// Roles that ran already in this play: folder, and what they were given.
+pub(super) type Seen = Vec<(PathBuf, String)>;
+
+const KEYWORDS: &[&str] = &[
+    "role",
+    "name",
+    "vars",
+    "when",
+    "tags",
+    "become",
+    "become_user",
+    "become_method",
+    "become_flags",
+    "become_exe",
+    "environment",
+    "ignore_errors",
+    "ignore_unreachable",
+    "any_errors_fatal",
+    "no_log",
+    "check_mode",
+    "diff",
+    "delegate_to",
+    "delegate_facts",
+    "run_once",
+    "connection",
+    "remote_user",
+    "port",
+    "timeout",
+    "throttle",
+    "debugger",
+    "module_defaults",
+    "collections",
+    "public",
+    "src",
+    "version",
+    "scm",
+];
 
 impl Loader {
     /// One entry of `roles`, or a dependency of one.
-    pub(super) fn role(
-        &mut self,
-        node: &Node,
-        outer: &Common,
-        place: &Place,
-        found: &mut Found,
-        seen: &mut Vec<(PathBuf, String)>,
-    ) {
+    pub(super) fn role(&mut self, node: &Node, outer: &Common, place: &Place, seen: &mut Seen) -> Option<Found> {
         let name = node.text().or_else(|| node.get("role").or_else(|| node.get("name")).and_then(Node::text));
-        let Some(name) = name else { return self.fault(node, "a role is a name or a mapping with `role`") };
+        let Some(name) = name else {
+            self.fault(node, "a role is a name or a mapping with `role`");
+            return None;
+        };
+        let name = self.fixed(node, name, &[])?;
         self.refuse_idle(node, Level::Role);
         let mut common = self.common(node);
+        let given = common.vars.drain(..).fold(Map::new(), |mut all, vars| {
+            all.extend(Map::clone(&vars));
+            all
+        });
         // Keys that are no keywords are the role's parameters.
-        let own = [
-            "role",
-            "name",
-            "vars",
-            "when",
-            "tags",
-            "become",
-            "become_user",
-            "become_method",
-            "environment",
-            "ignore_errors",
-            "no_log",
-            "check_mode",
-            "diff",
-            "delegate_to",
-            "run_once",
-        ];
-        let parameters: Map<String, Value> = node
+        let params: Map<String, Value> = node
             .pairs()
             .unwrap_or_default()
             .iter()
             .map(|(key, value)| (key.key_text(), value.to_json()))
-            .filter(|(key, _)| !own.contains(&key.as_str()))
+            .filter(|(key, _)| !KEYWORDS.contains(&key.as_str()))
             .collect();
-        if !parameters.is_empty() {
-            common.vars.push(Arc::new(parameters));
-        }
-        let Some(folder) = self.role_folder(node, name, place) else { return };
-        let print = format!("{:?}{:?}", common.vars, common.when);
-        if seen.contains(&(folder.clone(), print.clone())) {
-            return;
-        }
+        let public = node.get("public").and_then(|node| bool_of(&node.to_json())).unwrap_or(true);
+        let folder = self.role_folder(node, &name, place)?;
+        let print = format!("{given:?}{params:?}{:?}{:?}", common.when, common.tags);
+        let again = seen.contains(&(folder.clone(), print.clone()));
         seen.push((folder.clone(), print));
-        self.role_from(node, &folder, "main", outer, common, place, found, seen);
+        let mut found =
+            self.role_from(node, (&name, &folder), &From::default(), (given, params), outer, common, place, seen)?;
+        if again && !allows_duplicates(&folder) {
+            found.items.clear();
+            found.handlers.clear();
+        }
+        found.public = public;
+        Some(found)
     }
 
-    #[allow(clippy::too_many_arguments, reason = "what a role stands in and what it adds to are different things")]
-    fn role_from(
+    /// A role out of its folder.
+    #[allow(clippy::too_many_arguments, reason = "what a role stands in and what it is given are different things")]
+    pub(super) fn role_from(
         &mut self,
         node: &Node,
-        folder: &Path,
-        tasks_from: &str,
+        (name, folder): (&str, &Path),
+        from: &From,
+        (given, params): (Map<String, Value>, Map<String, Value>),
         outer: &Common,
         common: Common,
         place: &Place,
-        found: &mut Found,
-        seen: &mut Vec<(PathBuf, String)>,
-    ) {
+        seen: &mut Seen,
+    ) -> Option<Found> {
         if place.depth > MAX_IMPORTS {
-            return self.fault(node, "roles depend on each other in a circle");
+            self.fault(node, "roles depend on each other in a circle");
+            return None;
         }
-        let name: Arc<str> = folder.file_name().unwrap_or_default().to_string_lossy().into();
-        let mut inner = Common { vars: Vec::new(), ..Common::default() };
-        if let Some(vars) = self.role_file(&folder.join("vars"), "main") {
-            inner.vars.push(Arc::new(vars.to_map()));
-        }
-        inner.vars.push(Arc::new(Map::from_iter([
-            ("role_path".to_owned(), Value::String(folder.display().to_string())),
-            ("role_name".to_owned(), Value::String(name.to_string())),
-        ])));
-        let common = outer.around(inner).around(common);
-        let place = Place {
-            base: folder.join("tasks"),
-            search: [
-                folder.join("files"),
-                folder.join("templates"),
-                folder.join("tasks"),
-                folder.to_owned(),
-                place.base.join("files"),
-                place.base.join("templates"),
-                place.base.clone(),
-            ]
-            .into(),
-            role: Some(name),
-            depth: place.depth + 1,
+        let mut map = |part: &str, file: &Option<String>| {
+            let found = self.role_vars(&folder.join(part), file.as_deref());
+            found.unwrap_or_default()
         };
-        if let Some(defaults) = self.role_file(&folder.join("defaults"), "main") {
-            found.defaults.extend(defaults.to_map());
-        }
-        if let Some(meta) = self.role_file(&folder.join("meta"), "main")
+        let own_vars = map("vars", &from.vars);
+        let own_defaults = map("defaults", &from.defaults);
+        let parents: Vec<Arc<Role>> =
+            place.role.iter().flat_map(|role| role.parents.iter().chain([role])).cloned().collect();
+        let short = folder.file_name().unwrap_or_default().to_string_lossy();
+        let short = if name.contains('/') || name.is_empty() { short.into_owned() } else { name.to_owned() };
+        let mut role = Role {
+            name: short,
+            path: folder.to_owned(),
+            parents,
+            own_defaults,
+            own_vars,
+            given,
+            params: Arc::new(params),
+            ..Role::default()
+        };
+        role.params = Arc::new(role.parents.iter().map(|p| &*p.params).chain([&*role.params]).fold(
+            Map::new(),
+            |mut all, params| {
+                all.extend(params.clone());
+                all
+            },
+        ));
+        let common = outer.around(common);
+        let (mut items, mut handlers) = (Vec::new(), Vec::new());
+        if let Some(meta) = self.role_file(&folder.join("meta"), None)
             && let Some(dependencies) = meta.get("dependencies")
         {
-            let beside = Place { base: folder.parent().unwrap_or(folder).to_owned(), ..place.clone() };
+            // What its dependencies see of it.
+            let parent = Arc::new(Role {
+                name: role.name.clone(),
+                path: role.path.clone(),
+                parents: role.parents.clone(),
+                own_defaults: role.own_defaults.clone(),
+                own_vars: role.own_vars.clone(),
+                given: role.given.clone(),
+                params: Arc::clone(&role.params),
+                ..Role::default()
+            });
+            let beside = Place {
+                base: place.base.clone(),
+                here: vec![folder.join("tasks")],
+                role: Some(parent),
+                depth: place.depth + 1,
+                ..place.clone()
+            };
             for dependency in dependencies.items() {
-                self.role(dependency, outer, &beside, found, seen);
+                let Some(found) = self.role(dependency, &common, &beside, seen) else { continue };
+                items.extend(found.items);
+                handlers.extend(found.handlers);
+                role.dependencies.extend(found.role.dependencies.iter().cloned());
+                role.dependencies.push(found.role);
             }
         }
-        if let Some(root) = self.role_file(&folder.join("tasks"), tasks_from) {
-            found.items.extend(self.items(&root, &common, &place));
+        settle(&mut role);
+        let role = Arc::new(role);
+        let mut search: Vec<PathBuf> = Vec::new();
+        for path in [folder].into_iter().chain(role.parents.iter().rev().map(|parent| parent.path.as_path())) {
+            search.extend([path.join("files"), path.join("templates"), path.join("tasks"), path.to_owned()]);
         }
-        if let Some(root) = self.role_file(&folder.join("handlers"), "main") {
-            let handlers = self.items(&root, &Common { when: Vec::new(), ..common }, &place);
-            found.handlers.extend(flat(handlers));
+        search.extend(super::tasks::search_of(&place.base).iter().cloned());
+        let place = Place {
+            base: place.base.clone(),
+            here: vec![folder.join("tasks")],
+            search: search.into(),
+            role: Some(Arc::clone(&role)),
+            handlers: false,
+            depth: place.depth + 1,
+        };
+        if let Some(root) = self.role_file(&folder.join("tasks"), from.tasks.as_deref()) {
+            items.extend(self.items(&root, &common, &place));
         }
+        if let Some(root) = self.role_file(&folder.join("handlers"), from.handlers.as_deref()) {
+            let place = Place { handlers: true, here: vec![folder.join("handlers")], ..place };
+            handlers.extend(flat(self.items(&root, &common, &place)));
+        }
+        Some(Found { role, items, handlers, public: true })
     }
 
-    /// `import_role` and `include_role` with a fixed name.
+    /// `import_role`.
     pub(super) fn import_role(
         &mut self,
         entry: &Node,
@@ -146,59 +222,100 @@ impl Loader {
         place: &Place,
         items: &mut Vec<Item>,
     ) {
+        if place.handlers {
+            return self.fault(value, "`import_role` cannot be a handler");
+        }
         let name = value.get("name").or_else(|| value.get("role")).and_then(Node::text).or_else(|| value.text());
         let Some(name) = name.map(|name| name.strip_prefix("name=").unwrap_or(name)) else {
             return self.fault(value, "the name of a role is expected here");
         };
-        if name.contains("{{") || is_loop(entry) {
-            return self.fault(value, "templates and loops for roles are not supported yet");
+        if is_loop(entry) {
+            return self.fault(value, "`import_role` cannot loop; use `include_role`");
         }
-        self.known_keys(value, &["name", "role", "tasks_from", "public", "rolespec_validate"], "an import of a role");
-        let Some(folder) = self.role_folder(value, name, place) else { return };
-        let common = self.common(entry);
-        let tasks_from = value.get("tasks_from").and_then(Node::text).unwrap_or("main").to_owned();
-        let mut found = Found::default();
-        self.role_from(entry, &folder, &tasks_from, outer, common, place, &mut found, &mut Vec::new());
-        items.append(&mut found.items);
-        self.role_defaults.extend(found.defaults);
-        self.role_handlers.append(&mut found.handlers);
-    }
-
-    /// What imported roles brought besides tasks.
-    pub(super) fn take_role_leftovers(&mut self) -> (Map<String, Value>, Vec<Arc<Task>>) {
-        (std::mem::take(&mut self.role_defaults), std::mem::take(&mut self.role_handlers))
-    }
-
-    fn role_folder(&mut self, node: &Node, name: &str, place: &Place) -> Option<PathBuf> {
-        let short = name.rsplit('.').next().unwrap_or(name);
-        let mut candidates = vec![place.base.join("roles").join(name), place.base.join(name)];
-        // Inside a role, its neighbours.
-        for up in place.base.ancestors().skip(1).take(3) {
-            candidates.push(up.join(name));
-            candidates.push(up.join("roles").join(name));
-            candidates.push(up.join("roles").join(short));
-        }
-        let found = candidates.into_iter().find(|path| {
-            path.is_dir()
-                && ["tasks", "meta", "handlers", "defaults", "vars"].iter().any(|part| path.join(part).is_dir())
+        let known = [
+            "name",
+            "role",
+            "tasks_from",
+            "vars_from",
+            "defaults_from",
+            "handlers_from",
+            "public",
+            "allow_duplicates",
+            "rolespec_validate",
+        ];
+        self.known_keys(value, &known, "an import of a role");
+        let mut common = self.common(entry);
+        let Some(name) = self.fixed(value, name, &common.vars) else { return };
+        let mut from = |key: &str| {
+            let text = value.get(key).map(Node::key_text)?;
+            self.fixed(value, &text, &common.vars)
+        };
+        let from = From {
+            tasks: from("tasks_from"),
+            vars: from("vars_from"),
+            defaults: from("defaults_from"),
+            handlers: from("handlers_from"),
+        };
+        let Some(folder) = self.role_folder(value, &name, place) else { return };
+        let given = common.vars.drain(..).fold(Map::new(), |mut all, vars| {
+            all.extend(Map::clone(&vars));
+            all
         });
+        let public = value.get("public").and_then(|node| bool_of(&node.to_json())).unwrap_or(true);
+        let given = (given, Map::new());
+        let mut seen = Vec::new();
+        let Some(mut found) = self.role_from(entry, (&name, &folder), &from, given, outer, common, place, &mut seen)
+        else {
+            return;
+        };
+        items.append(&mut found.items);
+        self.handlers.append(&mut found.handlers);
+        if public {
+            self.roles.push(found.role);
+        }
+    }
+
+    /// The folder of a role.
+    pub(super) fn role_folder(&mut self, node: &Node, name: &str, place: &Place) -> Option<PathBuf> {
+        let short = name.rsplit('.').next().unwrap_or(name);
+        let mut candidates = vec![place.base.join("roles").join(name)];
+        candidates.extend(self.settings.roles_path.iter().map(|folder| folder.join(name)));
+        // Inside a role, its neighbours.
+        for role in place.role.iter().flat_map(|role| [role].into_iter().chain(role.parents.iter().rev())) {
+            candidates.push(role.path.join("roles").join(name));
+            candidates.extend(role.path.parent().map(|beside| beside.join(name)));
+        }
+        candidates.push(place.base.join(name));
+        candidates.push(self.base.join("roles").join(name));
+        candidates.push(self.base.join(name));
+        if short != name {
+            candidates.push(place.base.join("roles").join(short));
+            candidates.extend(self.settings.roles_path.iter().map(|folder| folder.join(short)));
+        }
+        let found = candidates.into_iter().find(|path| path.is_dir());
         if found.is_none() {
-            self.fault(node, format!("role `{name}` is not in `{}`", place.base.join("roles").display()));
+            self.fault(node, format!("the role `{name}` was not found in `{}`", place.base.join("roles").display()));
         }
         found
     }
 
-    fn role_file(&mut self, folder: &Path, name: &str) -> Option<Node> {
-        let stem = name.trim_end_matches(".yml").trim_end_matches(".yaml");
-        let candidates = [folder.join(format!("{stem}.yml")), folder.join(format!("{stem}.yaml")), folder.join(name)];
-        let path = candidates.iter().find(|path| path.is_file());
-        let Some(path) = path else {
-            if name != "main" {
-                self.faults.push(Fault { at: top(folder), message: format!("has no `{name}`") });
+    /// The file `name` of a folder of a role, `main` unless it is named.
+    fn role_file(&mut self, folder: &Path, name: Option<&str>) -> Option<Node> {
+        let wanted = name.unwrap_or("main");
+        let ends = ["", ".yml", ".yaml", ".json"];
+        let mut candidates: Vec<PathBuf> = ends[1..].iter().map(|end| folder.join(format!("{wanted}{end}"))).collect();
+        if name.is_some() {
+            candidates.insert(0, folder.join(wanted));
+        } else {
+            candidates.push(folder.join(wanted));
+        }
+        let Some(path) = candidates.iter().find(|path| path.is_file()) else {
+            if name.is_some() && !folder.join(wanted).is_dir() {
+                self.faults.push(Fault { at: top(folder), message: format!("has no `{wanted}`") });
             }
             return None;
         };
-        match yaml::read_with(path, &self.keys) {
+        match yaml::read_with(path, &self.settings.keys) {
             Ok(root) => root,
             Err(fault) => {
                 self.faults.push(fault);
@@ -206,4 +323,74 @@ impl Loader {
             }
         }
     }
+
+    /// Variables of a role: a file, or all files of a folder of that name.
+    fn role_vars(&mut self, folder: &Path, name: Option<&str>) -> Option<Map<String, Value>> {
+        let inner = folder.join(name.unwrap_or("main"));
+        if inner.is_dir() {
+            let mut found = Map::new();
+            let mut paths: Vec<PathBuf> = files_below(&inner);
+            paths.sort();
+            for path in paths {
+                match yaml::read_with(&path, &self.settings.keys) {
+                    Ok(node) => found.extend(node.map(|node| node.to_map()).unwrap_or_default()),
+                    Err(fault) => self.faults.push(fault),
+                }
+            }
+            return Some(found);
+        }
+        let node = self.role_file(folder, name)?;
+        if !matches!(node.data, Data::Map(_) | Data::Null) {
+            self.fault(&node, "the variables of a role are a mapping");
+        }
+        Some(node.to_map())
+    }
+}
+
+fn files_below(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for path in std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path()) {
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        if name.starts_with('.') || name.ends_with('~') {
+            continue;
+        }
+        if path.is_dir() {
+            found.extend(files_below(&path));
+        } else if matches!(path.extension().and_then(|e| e.to_str()), None | Some("yml" | "yaml" | "json")) {
+            found.push(path);
+        }
+    }
+    found
+}
+
+fn allows_duplicates(folder: &Path) -> bool {
+    let meta = ["main.yml", "main.yaml"].iter().map(|name| folder.join("meta").join(name)).find(|path| path.is_file());
+    let meta = meta.and_then(|path| yaml::read(&path).ok().flatten());
+    meta.and_then(|meta| bool_of(&meta.get("allow_duplicates")?.to_json())).unwrap_or(false)
+}
+
+/// Fills in what tasks inside and outside see of a role.
+fn settle(role: &mut Role) {
+    let mut defaults = Map::new();
+    let mut vars = Map::new();
+    let mut exported = Map::new();
+    for dependency in &role.dependencies {
+        defaults.extend(Map::clone(&dependency.defaults));
+    }
+    for parent in &role.parents {
+        defaults.extend(parent.own_defaults.clone());
+        vars.extend(parent.given.clone());
+        vars.extend(parent.own_vars.clone());
+    }
+    defaults.extend(role.own_defaults.clone());
+    for dependency in &role.dependencies {
+        vars.extend(Map::clone(&dependency.exported));
+        exported.extend(Map::clone(&dependency.exported));
+    }
+    vars.extend(role.own_vars.clone());
+    vars.extend(role.given.clone());
+    exported.extend(role.own_vars.clone());
+    role.defaults = Arc::new(defaults);
+    role.vars = Arc::new(vars);
+    role.exported = Arc::new(exported);
 }

@@ -8,25 +8,12 @@ use std::{
 use serde_json::{Map, Value};
 
 use super::{
-    ast::{Action, Block, Common, Item, Meta, Repeat, Task, Until},
+    ast::{Action, Background, Block, Common, Include, Item, Meta, Place, Repeat, Task, Until},
     idle::Level,
     modules::{self, Module, convert, near},
     parse::{Loader, MAX_IMPORTS, conditions},
     yaml::{self, Data, Node},
 };
-
-/// Where tasks are being read.
-#[derive(Clone)]
-pub(super) struct Place {
-    /// The folder of the file.
-    pub(super) base: PathBuf,
-    /// Folders for relative `src`.
-    pub(super) search: Arc<[PathBuf]>,
-    /// The role that the file belongs to.
-    pub(super) role: Option<Arc<str>>,
-    /// How many imports deep.
-    pub(super) depth: usize,
-}
 
 const KEYWORDS: &[&str] = &[
     "name",
@@ -63,6 +50,12 @@ const KEYWORDS: &[&str] = &[
     "timeout",
     "collections",
     "debugger",
+    "async",
+    "poll",
+    "module_defaults",
+    "connection",
+    "remote_user",
+    "port",
 ];
 
 const BLOCK_KEYS: &[&str] = &[
@@ -75,6 +68,11 @@ const BLOCK_KEYS: &[&str] = &[
     "become_user",
     "become_method",
     "become_flags",
+    "become_exe",
+    "module_defaults",
+    "connection",
+    "remote_user",
+    "port",
     "tags",
     "ignore_errors",
     "ignore_unreachable",
@@ -95,10 +93,59 @@ const BLOCK_KEYS: &[&str] = &[
 ];
 
 /// The lookups that `with_…` may name.
-pub(super) const WITH: &[&str] =
-    &["items", "list", "dict", "indexed_items", "nested", "together", "sequence", "fileglob", "flattened"];
+pub(super) const WITH: &[&str] = &[
+    "items",
+    "list",
+    "dict",
+    "indexed_items",
+    "nested",
+    "cartesian",
+    "together",
+    "sequence",
+    "fileglob",
+    "filetree",
+    "flattened",
+    "subelements",
+    "lines",
+    "pipe",
+    "random_choice",
+    "inventory_hostnames",
+    "first_found",
+    "ini",
+    "file",
+    "template",
+    "vars",
+    "varnames",
+    "env",
+    "csvfile",
+    "password",
+    "url",
+];
 
-const LATER: &[&str] = &["async", "poll", "module_defaults", "connection", "remote_user", "port", "include"];
+/// What `include_tasks`, `include_role` may have beside their arguments.
+const INCLUDE_KEYS: &[&str] = &[
+    "action",
+    "args",
+    "collections",
+    "debugger",
+    "ignore_errors",
+    "loop",
+    "loop_control",
+    "name",
+    "no_log",
+    "register",
+    "run_once",
+    "tags",
+    "timeout",
+    "vars",
+    "when",
+    "include_tasks",
+    "ansible.builtin.include_tasks",
+    "ansible.legacy.include_tasks",
+    "include_role",
+    "ansible.builtin.include_role",
+    "ansible.legacy.include_role",
+];
 
 impl Loader {
     /// A list of tasks and blocks.
@@ -123,21 +170,20 @@ impl Loader {
         if let Some(inner) = entry.get("block") {
             self.known_keys(entry, BLOCK_KEYS, "a block");
             self.refuse_idle(entry, Level::Block);
+            if place.handlers {
+                return self.fault(entry, "a block cannot be a handler");
+            }
             let common = outer.around(self.common(entry));
+            let block = self.items(inner, &common, place);
             let mut part = |key: &str| entry.get(key).map(|node| self.items(node, &common, place)).unwrap_or_default();
             let (rescue, always) = (part("rescue"), part("always"));
-            let block = self.items(inner, &common, place);
-            found.push(Item::Block(Block { block, rescue, always }));
+            found.push(Item::Block(Arc::new(Block { block, rescue, always })));
             return;
         }
         let mut action = None;
         for (key, value) in pairs {
             let name = key.key_text();
             if KEYWORDS.contains(&name.as_str()) || name.starts_with("with_") {
-                continue;
-            }
-            if LATER.contains(&name.as_str()) {
-                self.fault(key, format!("`{name}` is not supported yet"));
                 continue;
             }
             if action.is_some() {
@@ -157,11 +203,19 @@ impl Loader {
             return self.fault(entry, "the task names no module");
         };
         let short = name.rsplit('.').next().unwrap_or(&name);
-        let import = matches!(short, "import_tasks" | "include_tasks" | "import_role" | "include_role");
+        let built_in =
+            !name.contains('.') || name.starts_with("ansible.builtin.") || name.starts_with("ansible.legacy.");
+        let import = built_in && matches!(short, "import_tasks" | "import_role");
         self.refuse_idle(entry, if import { Level::Import } else { Level::Task });
         match short {
-            "import_tasks" | "include_tasks" => return self.import_tasks(entry, value, outer, place, found),
-            "import_role" | "include_role" => return self.import_role(entry, value, outer, place, found),
+            "import_tasks" if built_in => return self.import_tasks(entry, value, outer, place, found),
+            "import_role" if built_in => return self.import_role(entry, value, outer, place, found),
+            "include_tasks" | "include_role" if built_in => {
+                if let Some(task) = self.include(entry, value, short == "include_role", outer, place) {
+                    found.push(Item::Task(Arc::new(task)));
+                }
+                return;
+            }
             _ => {}
         }
         if let Some(task) = self.task(entry, (key, &name, value), outer, place) {
@@ -171,30 +225,113 @@ impl Loader {
 
     fn import_tasks(&mut self, entry: &Node, value: &Node, outer: &Common, place: &Place, found: &mut Vec<Item>) {
         let file = value.text().or_else(|| value.get("file").and_then(Node::text));
+        let file = file.or_else(|| entry.get("args").and_then(|args| args.get("file")).and_then(Node::text));
         let Some(file) = file else { return self.fault(value, "the name of a file with tasks is expected here") };
-        let file = file.strip_prefix("file=").unwrap_or(file).trim();
-        if file.contains("{{") {
-            return self.fault(value, "the name of the file must be fixed; templates here are not supported yet");
-        }
+        let own = self.common(entry);
+        let Some(file) = self.fixed(value, file.strip_prefix("file=").unwrap_or(file), &own.vars) else { return };
         self.known_keys(value, &["file"], "an import of tasks");
         if is_loop(entry) {
-            return self.fault(entry, "a loop over included tasks is not supported yet");
+            return self.fault(entry, "`import_tasks` cannot loop; use `include_tasks`");
         }
         if place.depth > MAX_IMPORTS {
             return self.fault(value, "tasks import each other in a circle");
         }
-        let candidates = [place.base.join(file), place.base.join("tasks").join(file)];
-        let path = candidates.iter().find(|path| path.is_file()).unwrap_or(&candidates[0]).clone();
-        let common = outer.around(self.common(entry));
-        let base =
-            if place.role.is_some() { place.base.clone() } else { path.parent().unwrap_or(&place.base).to_owned() };
-        let inner = Place { base, depth: place.depth + 1, ..place.clone() };
-        match yaml::read_with(&path, &self.keys) {
+        let path = task_file(place, &file);
+        let common = outer.around(own);
+        let inner = inside(place, &path);
+        match yaml::read_with(&path, &self.settings.keys) {
             Ok(Some(root)) => found.extend(self.items(&root, &common, &inner)),
             Ok(None) => {}
             Err(fault) if !path.is_file() => self.fault(value, format!("`{file}` {}", fault.message)),
             Err(fault) => self.faults.push(fault),
         }
+    }
+
+    /// `include_tasks` and `include_role`: read when a host comes to them.
+    fn include(&mut self, entry: &Node, value: &Node, role: bool, outer: &Common, place: &Place) -> Option<Task> {
+        let what = if role { "`include_role`" } else { "`include_tasks`" };
+        for (key, _) in entry.pairs().unwrap_or_default() {
+            let name = key.key_text();
+            if !INCLUDE_KEYS.contains(&name.as_str()) && !name.starts_with("with_") {
+                self.fault(key, format!("{what} cannot have `{name}`; put it into `apply`"));
+            }
+        }
+        if role && place.handlers {
+            self.fault(value, "`include_role` cannot be a handler");
+        }
+        let mut args = entry.get("args").map(Node::to_map).unwrap_or_default();
+        match &value.data {
+            Data::Map(_) => args.extend(value.to_map()),
+            Data::Null => {}
+            _ => {
+                let line = value.key_text();
+                let first = if role { "name" } else { "file" };
+                match convert::words(&line) {
+                    Ok(more) if line.contains('=') && !line.starts_with("{{") => args.extend(more),
+                    _ => {
+                        args.insert(first.into(), Value::String(line.trim().to_owned()));
+                    }
+                }
+            }
+        }
+        if let Some(file) = args.remove("_raw_params") {
+            args.insert("file".into(), file);
+        }
+        let apply = value.get("apply").or_else(|| entry.get("args").and_then(|args| args.get("apply")));
+        let applied = apply.map(|node| self.common(node)).unwrap_or_default();
+        args.remove("apply");
+        let known: &[&str] = if role {
+            &[
+                "name",
+                "role",
+                "tasks_from",
+                "vars_from",
+                "defaults_from",
+                "handlers_from",
+                "public",
+                "allow_duplicates",
+                "rolespec_validate",
+            ]
+        } else {
+            &["file"]
+        };
+        for name in args.keys() {
+            if !known.contains(&name.as_str()) {
+                let hint = near(name, known.iter().copied());
+                let hint = hint.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
+                self.faults.push(value.fault(format!("{what} has no argument `{name}`{hint}")));
+            }
+        }
+        let first = if role { ["name", "role"] } else { ["file", "file"] };
+        if !first.iter().any(|name| args.get(*name).is_some_and(|value| !value.is_null())) {
+            self.fault(
+                value,
+                if role { "the name of a role is expected here" } else { "the name of a file is expected" },
+            );
+            return None;
+        }
+        let own = self.common(entry);
+        let vars = own.vars.iter().fold(Map::new(), |mut all, vars| {
+            all.extend(Map::clone(vars));
+            all
+        });
+        let include = Include { role, args, vars, apply: applied, outer: outer.clone(), place: place.clone() };
+        Some(Task {
+            id: self.id(),
+            at: entry.at.clone(),
+            name: entry.get("name").map(Node::key_text),
+            role: place.role.clone(),
+            action: Action::Include(Box::new(include)),
+            repeat: self.repeat(entry),
+            register: entry.get("register").map(Node::key_text),
+            changed_when: None,
+            failed_when: None,
+            until: None,
+            background: None,
+            listen: self.texts(entry.get("listen")),
+            common: outer.around(own),
+            search: Arc::clone(&place.search),
+        })
     }
 
     fn task(&mut self, entry: &Node, action: (&Node, &str, &Node), outer: &Common, place: &Place) -> Option<Task> {
@@ -225,7 +362,7 @@ impl Loader {
         };
         let short = name.rsplit('.').next().unwrap_or(&name).to_owned();
         let action = match short.as_str() {
-            "meta" => Action::Meta(self.meta(value, free.as_deref())?),
+            "meta" => Action::Meta(self.meta(value, free.as_deref(), place)?),
             "include_vars" => {
                 let mut args = args_node.map(Node::to_map).unwrap_or_default();
                 if let Some(free) = free {
@@ -272,7 +409,9 @@ impl Loader {
             changed_when: conditions(entry.get("changed_when")),
             failed_when: conditions(entry.get("failed_when")),
             until,
-            notify: self.texts(entry.get("notify")),
+            background: entry
+                .get("async")
+                .map(|node| Background { seconds: node.to_json(), poll: entry.get("poll").map(Node::to_json) }),
             listen: self.texts(entry.get("listen")),
             common: outer.around(common),
             search: Arc::clone(&place.search),
@@ -297,7 +436,7 @@ impl Loader {
                     }
                 }
                 Data::Text(text) if text.contains("{{") => {
-                    self.fault(node, "`args` as a template is not supported yet");
+                    args.insert("__args".into(), Value::String(text.clone()));
                 }
                 Data::Null => {}
                 _ => self.fault(node, "`args` is a mapping"),
@@ -333,7 +472,9 @@ impl Loader {
             Some(_) => self.fault(value, format!("the arguments of `{}` are a mapping", module.name)),
         }
         for arg in module.args.iter().filter(|arg| arg.required) {
-            if !args.keys().any(|name| arg.name == name || arg.aliases.contains(&name.as_str())) {
+            if !args.contains_key("__args")
+                && !args.keys().any(|name| arg.name == name || arg.aliases.contains(&name.as_str()))
+            {
                 self.fault(entry, format!("`{}` needs the argument `{}`", module.name, arg.name));
             }
         }
@@ -349,19 +490,28 @@ impl Loader {
         args.insert(name, value.to_json());
     }
 
-    fn meta(&mut self, value: &Node, free: Option<&str>) -> Option<Meta> {
+    fn meta(&mut self, value: &Node, free: Option<&str>, place: &Place) -> Option<Meta> {
         Some(match free.map(str::trim) {
             Some("flush_handlers") => Meta::FlushHandlers,
-            Some("end_play" | "end_batch") => Meta::EndPlay,
+            Some("end_play") => Meta::EndPlay,
+            Some("end_batch") => Meta::EndBatch,
+            Some("end_role") if place.handlers => {
+                self.fault(value, "`meta: end_role` cannot be a handler");
+                return None;
+            }
+            Some("end_role") if place.role.is_none() => {
+                self.fault(value, "`meta: end_role` stands in a role");
+                return None;
+            }
+            Some("end_role") => Meta::EndRole,
+            Some("reset_connection") => Meta::ResetConnection,
+            Some("clear_host_errors") => Meta::ClearHostErrors,
+            Some("refresh_inventory") => Meta::RefreshInventory,
             Some("end_host") => Meta::EndHost,
             Some("clear_facts") => Meta::ClearFacts,
             Some("noop") => Meta::Noop,
-            Some(other @ ("reset_connection" | "clear_host_errors" | "refresh_inventory" | "end_role")) => {
-                self.fault(value, format!("`meta: {other}` is not supported yet"));
-                return None;
-            }
             _ => {
-                self.fault(value, "`meta` knows flush_handlers, end_play, end_host, end_batch, clear_facts and noop");
+                self.fault(value, "`meta` knows flush_handlers, end_play, end_batch, end_host, end_role, clear_facts, clear_host_errors, refresh_inventory, reset_connection and noop");
                 return None;
             }
         })
@@ -370,13 +520,14 @@ impl Loader {
     fn repeat(&mut self, entry: &Node) -> Option<Repeat> {
         let control = entry.get("loop_control");
         if let Some(control) = control {
-            let known = ["loop_var", "index_var", "label", "pause"];
+            let known = ["loop_var", "index_var", "label", "pause", "extended", "extended_allitems", "break_when"];
             self.known_keys(control, &known, "`loop_control`");
         }
         let mut found = entry.get("loop").map(|over| (None, over));
         for (key, value) in entry.pairs().unwrap_or_default() {
             let name = key.key_text();
             let Some(with) = name.strip_prefix("with_") else { continue };
+            let with = with.rsplit('.').next().unwrap_or(with);
             if !WITH.contains(&with) {
                 let hint = near(with, WITH.iter().copied());
                 let hint = hint.map(|near| format!("; did you mean `with_{near}`?")).unwrap_or_default();
@@ -387,6 +538,7 @@ impl Loader {
         let (with, over) = found?;
         let text = |key: &str| control.and_then(|node| node.get(key)).and_then(Node::text).map(str::to_owned);
         let value = |key: &str| control.and_then(|node| node.get(key)).map(Node::to_json);
+        let flag = |key: &str| value(key).as_ref().and_then(convert::bool_of).unwrap_or(false);
         Some(Repeat {
             with,
             over: over.to_json(),
@@ -394,6 +546,9 @@ impl Loader {
             index_var: text("index_var"),
             label: value("label"),
             pause: value("pause"),
+            extended: flag("extended")
+                .then(|| control.and_then(|node| node.get("extended_allitems")).is_none() || flag("extended_allitems")),
+            break_when: control.and_then(|node| conditions(node.get("break_when"))).unwrap_or_default(),
         })
     }
 }
@@ -413,4 +568,36 @@ pub(super) fn is_name(text: &str) -> bool {
 /// Where a file beside a playbook or in a role is looked for.
 pub(super) fn search_of(base: &Path) -> Arc<[PathBuf]> {
     [base.join("files"), base.join("templates"), base.to_owned()].into()
+}
+
+/// The file of tasks that `name` means in a place.
+pub(super) fn task_file(place: &Place, name: &str) -> PathBuf {
+    let mut candidates: Vec<PathBuf> = Vec::new();
+    if let Some(role) = &place.role {
+        let part = if place.handlers { "handlers" } else { "tasks" };
+        candidates.extend(place.here.iter().map(|here| here.join(name)));
+        candidates.push(role.path.join(part).join(name));
+        candidates.push(role.path.join(name));
+    } else {
+        candidates.extend(place.here.iter().map(|here| here.join(name)));
+        candidates.push(place.base.join(name));
+        candidates.push(place.base.join("tasks").join(name));
+    }
+    candidates.iter().find(|path| path.is_file()).unwrap_or(&candidates[0]).clone()
+}
+
+/// The place of the tasks in a file that is imported or included here.
+pub(super) fn inside(place: &Place, path: &Path) -> Place {
+    let mut inner = Place { depth: place.depth + 1, ..place.clone() };
+    let here = path.parent().unwrap_or(Path::new(".")).to_owned();
+    if inner.here.first() != Some(&here) {
+        inner.here.insert(0, here.clone());
+    }
+    if !inner.search.contains(&here) {
+        let mut search = vec![here.join("files"), here.join("templates")];
+        search.extend(inner.search.iter().cloned());
+        search.push(here);
+        inner.search = search.into();
+    }
+    inner
 }

@@ -7,6 +7,9 @@ use clap::Parser;
 use super::RunArgs;
 use crate::cli::{complain, fault, output::Format, terminal};
 
+/// The exit code for a playbook that cannot be read.
+const UNREADABLE: u8 = 4;
+
 /// Run Ansible playbooks on the hosts of an inventory.
 #[derive(Debug, Parser)]
 #[command(name = "ansible-playbook", max_term_width = 100, disable_version_flag = true)]
@@ -48,13 +51,14 @@ pub fn as_ansible_playbook() -> ExitCode {
             return ExitCode::from(fault::FAILED);
         }
     };
-    let answer = runtime.block_on(super::run(command.run, Format::Table));
+    let answer = runtime.block_on(super::run(command.run, Format::Table, super::Guise::Ansible));
     runtime.shutdown_background();
     match answer {
         Ok(code) => ExitCode::from(code),
         Err(error) => {
-            complain(&error);
-            ExitCode::from(fault::FAILED)
+            let unreadable = error.downcast_ref::<super::Unreadable>().is_some();
+            complain(&error.context("ERROR!"));
+            ExitCode::from(if unreadable { UNREADABLE } else { fault::FAILED })
         }
     }
 }

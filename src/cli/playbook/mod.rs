@@ -3,22 +3,28 @@
 use std::{
     io::{IsTerminal as _, Write as _},
     path::PathBuf,
+    sync::Arc,
     time::Duration,
 };
 
-use anyhow::{Context as _, Result, bail};
-use clap::{ArgAction, Args, Subcommand};
+use anyhow::{Context as _, Result};
+use clap::{Args, Subcommand};
 use serde_json::{Map, Value};
 use tokio_util::sync::CancellationToken;
 
 mod ansible;
+mod args;
+mod ask;
+mod config;
+mod secrets;
 
 pub use ansible::{as_ansible_playbook, called_as_ansible_playbook};
 
+use self::args::RunArgs;
 use super::{fault::Fault, output::Format};
 use crate::playbook::{
-    self, Connections, Event, Inventory, Options, Playbook,
-    report::{Colour, Report},
+    self, Connections, Event, Gathering, Inventory, Options, Playbook, Settings,
+    report::{Colour, Report, Shape},
     yaml,
 };
 
@@ -64,82 +70,13 @@ struct ListArgs {
     chosen: Chosen,
 }
 
-#[derive(Debug, Args)]
-#[allow(clippy::struct_excessive_bools, reason = "these are switches of a command line")]
-struct RunArgs {
-    #[command(flatten)]
-    files: Files,
-    /// An inventory file or folder, or names with commas; may be given again
-    #[arg(short, long, value_name = "HOSTS", env = "ANSIBLE_INVENTORY", hide_env_values = true)]
-    inventory: Vec<String>,
-    /// Only these hosts
-    #[arg(short, long, value_name = "PATTERN")]
-    limit: Option<String>,
-    #[command(flatten)]
-    chosen: Chosen,
-    /// A variable as `name=value`, YAML or JSON text, or `@file`; may be given again
-    #[arg(short, long, value_name = "VARS")]
-    extra_vars: Vec<String>,
-    /// How many hosts at once
-    #[arg(short, long, default_value_t = 50)]
-    forks: usize,
-    /// Look only, change nothing
-    #[arg(short = 'C', long)]
-    check: bool,
-    /// Show texts before and after
-    #[arg(short = 'D', long)]
-    diff: bool,
-    /// Begin at the task of this name
-    #[arg(long, value_name = "NAME")]
-    start_at_task: Option<String>,
-    /// Log in as this user
-    #[arg(short, long, value_name = "USER")]
-    user: Option<String>,
-    /// Log in with this private key
-    #[arg(long, visible_alias = "key-file", value_name = "FILE")]
-    private_key: Option<PathBuf>,
-    /// How to connect: ssh, local
-    #[arg(short, long, value_name = "HOW")]
-    connection: Option<String>,
-    /// Become another user, root unless said otherwise
-    #[arg(short, long = "become")]
-    become_it: bool,
-    /// Who to become
-    #[arg(long, value_name = "USER")]
-    become_user: Option<String>,
-    /// sudo, su or doas
-    #[arg(long, value_name = "HOW")]
-    become_method: Option<String>,
-    /// Seconds for connecting and login
-    #[arg(short = 'T', long, default_value_t = 15, value_name = "SECONDS")]
-    timeout: u64,
-    /// Seconds for a step, unless its task says otherwise
-    #[arg(long, default_value_t = 1800, value_name = "SECONDS")]
-    step_timeout: u64,
-    /// Show what modules answer; again for more
-    #[arg(short, long, action = ArgAction::Count)]
-    verbose: u8,
-    /// List the hosts and run nothing
-    #[arg(long)]
-    list_hosts: bool,
-    /// List the tasks that would run, and run nothing
-    #[arg(long)]
-    list_tasks: bool,
-    /// List the tags, and run nothing
-    #[arg(long)]
-    list_tags: bool,
-    /// Read the playbooks, and run nothing
-    #[arg(long)]
-    syntax_check: bool,
-}
-
 impl PlaybookCommand {
     /// Does what the command line says. The exit code is 0 when all is well, 1 for a playbook or inventory that cannot
     /// be used, 2 for failures on hosts, 4 for hosts that cannot be reached.
     /// With `Format::Json` each event is one line.
     pub async fn run(self, format: Format) -> Result<()> {
         let code = match self.what {
-            What::Run(args) => run(*args, format).await?,
+            What::Run(args) => run(*args, format, Guise::Berth).await?,
             What::Check(files) => check(&files)?,
             What::ListTasks(args) => list(&args)?,
         };
@@ -147,23 +84,29 @@ impl PlaybookCommand {
     }
 }
 
-fn load(files: &Files) -> Result<Vec<Playbook>> {
+/// A playbook that cannot be read.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct Unreadable(String);
+
+fn load(files: &Files, settings: &Settings) -> Result<Vec<Playbook>> {
     let mut found = Vec::new();
     let mut faults = Vec::new();
     for path in &files.playbooks {
-        match playbook::load(path) {
+        match playbook::load_with(path, settings) {
             Ok(playbook) => found.push(playbook),
             Err(error) => faults.extend(error.faults),
         }
     }
     if !faults.is_empty() {
-        bail!("{}", faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"));
+        let text = faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
+        return Err(Unreadable(text).into());
     }
     Ok(found)
 }
 
 fn check(files: &Files) -> Result<u8> {
-    let playbooks = load(files)?;
+    let playbooks = load(files, &Settings::default())?;
     let faults: Vec<_> = playbooks.iter().flat_map(playbook::check).collect();
     for fault in &faults {
         eprintln!("{fault}");
@@ -178,7 +121,7 @@ fn check(files: &Files) -> Result<u8> {
 
 fn list(args: &ListArgs) -> Result<u8> {
     let mut out = std::io::stdout().lock();
-    for playbook in load(&args.files)? {
+    for playbook in load(&args.files, &Settings::default())? {
         writeln!(out, "playbook: {}", playbook.path.display())?;
         for (number, play) in playbook.plays.iter().enumerate() {
             writeln!(out, "\n  play #{} ({}): {}", number + 1, play.hosts.join(","), play.name)?;
@@ -191,8 +134,23 @@ fn list(args: &ListArgs) -> Result<u8> {
     Ok(0)
 }
 
-async fn run(args: RunArgs, format: Format) -> Result<u8> {
-    let playbooks = load(&args.files)?;
+/// Whether the command is called `ansible-playbook`, and reads Ansible's configuration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Guise {
+    Berth,
+    Ansible,
+}
+
+async fn run(args: RunArgs, format: Format, guise: Guise) -> Result<u8> {
+    let config = match guise {
+        Guise::Ansible => config::Config::find()?,
+        Guise::Berth => config::Config::default(),
+    };
+    let keys = secrets::vault_keys(&args, &config)?;
+    let extra = extra_vars(&args.extra_vars, &keys)?;
+    let roles_path = config.paths("roles_path", "ANSIBLE_ROLES_PATH");
+    let settings = Settings { keys: keys.clone(), roles_path: roles_path.clone(), extra_vars: Arc::new(extra.clone()) };
+    let playbooks = load(&args.files, &settings)?;
     if args.syntax_check {
         let mut out = std::io::stdout().lock();
         for playbook in &playbooks {
@@ -200,7 +158,8 @@ async fn run(args: RunArgs, format: Format) -> Result<u8> {
         }
         return Ok(0);
     }
-    let mut inventory = Inventory::load(&args.inventory).context("the inventory cannot be used")?;
+    let sources = if args.inventory.is_empty() { config.inventory() } else { args.inventory.clone() };
+    let mut inventory = Inventory::load_with(&sources, &keys).context("the inventory cannot be used")?;
     if let Some(playbook) = playbooks.first() {
         let folder = playbook.path.parent().unwrap_or(&playbook.path);
         inventory.vars_beside(folder).context("the variables beside the playbook cannot be used")?;
@@ -208,27 +167,15 @@ async fn run(args: RunArgs, format: Format) -> Result<u8> {
     if args.list_hosts || args.list_tasks || args.list_tags {
         return listing(&args, &playbooks, &inventory);
     }
-    let options = Options {
-        check: args.check,
-        diff: args.diff,
-        tags: args.chosen.tags.clone(),
-        skip_tags: args.chosen.skip_tags.clone(),
-        limit: args.limit.clone(),
-        forks: args.forks,
-        extra_vars: extra_vars(&args.extra_vars)?,
-        start_at_task: args.start_at_task.clone(),
-        verbosity: args.verbose,
-        become_it: args.become_it,
-        become_user: args.become_user.clone(),
-        become_method: args.become_method.clone(),
-        become_password: None,
-        user: args.user.clone(),
-        key_file: args.private_key.clone(),
-        connection: args.connection.clone(),
-        connect_timeout: Duration::from_secs(args.timeout.max(1)),
-        step_timeout: Duration::from_secs(args.step_timeout.max(1)),
-        vault: playbook::vault::Keys::default(),
-    };
+    let mut options = options_of(&args, &config, extra, keys)?;
+    options.roles_path = roles_path;
+    options.inventory_sources = sources
+        .iter()
+        .map(|source| match std::path::absolute(source) {
+            Ok(path) if !source.contains(',') => path.display().to_string(),
+            _ => source.clone(),
+        })
+        .collect();
     let cancel = CancellationToken::new();
     let interrupted = cancel.clone();
     tokio::spawn(async move {
@@ -236,9 +183,7 @@ async fn run(args: RunArgs, format: Format) -> Result<u8> {
             interrupted.cancel();
         }
     });
-    let terminal = std::io::stdout().is_terminal();
-    let colour = terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-    let report = Report::new(if colour { Colour::On } else { Colour::Off }, args.verbose, 79);
+    let report = report_of(&options, &config);
     let sink = move |event: Event| {
         let text = match format {
             Format::Table => report.take(&event),
@@ -253,7 +198,7 @@ async fn run(args: RunArgs, format: Format) -> Result<u8> {
     for playbook in &playbooks {
         let summary = playbook::run(playbook, &inventory, &options, &connections, &sink, cancel.clone()).await;
         if let Some(message) = &summary.error {
-            eprintln!("error: {message}");
+            eprintln!("{} {message}", if guise == Guise::Ansible { "ERROR!" } else { "error:" });
         }
         code = code.max(summary.exit_code());
         if code == 1 {
@@ -263,9 +208,119 @@ async fn run(args: RunArgs, format: Format) -> Result<u8> {
     Ok(code)
 }
 
+fn report_of(options: &Options, config: &config::Config) -> Report {
+    let terminal = std::io::stdout().is_terminal();
+    let set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+    let forced = config.flag("defaults", "force_color", "ANSIBLE_FORCE_COLOR").unwrap_or(false);
+    let off = config.flag("defaults", "nocolor", "ANSIBLE_NOCOLOR").unwrap_or(false);
+    let colour = forced || (terminal && !set("NO_COLOR") && !off);
+    let mut report = Report::new(if colour { Colour::On } else { Colour::Off }, options.verbosity, 79);
+    if config.text("defaults", "callback_result_format", "ANSIBLE_CALLBACK_RESULT_FORMAT").as_deref() == Some("yaml") {
+        report.shape = Shape::Yaml;
+    }
+    let shown = |key: &str, name: &str| config.flag("defaults", key, name).unwrap_or(true);
+    report.hide_skipped = !shown("display_skipped_hosts", "ANSIBLE_DISPLAY_SKIPPED_HOSTS");
+    report.hide_ok = !shown("display_ok_hosts", "ANSIBLE_DISPLAY_OK_HOSTS");
+    report
+}
+
+/// What the command line says, and Ansible's configuration where it says nothing.
+fn options_of(
+    args: &RunArgs,
+    config: &config::Config,
+    extra_vars: Map<String, Value>,
+    vault: playbook::vault::Keys,
+) -> Result<Options> {
+    let text = |section: &str, key: &str, name: &str| config.text(section, key, name);
+    let flag = |section: &str, key: &str, name: &str| config.flag(section, key, name).unwrap_or(false);
+    let number = |section: &str, key: &str, name: &str| text(section, key, name).and_then(|t| t.parse::<u64>().ok());
+    let rise = "privilege_escalation";
+    let (connection_password, become_password) = secrets::passwords(args, config)?;
+    let gathering = match text("defaults", "gathering", "ANSIBLE_GATHERING").as_deref() {
+        Some("implicit") => Gathering::Implicit,
+        Some("smart") => Gathering::Smart,
+        Some("explicit") => Gathering::Explicit,
+        _ => Gathering::Used,
+    };
+    let mut ssh_options = Vec::new();
+    let mut common = args.ssh_common_args.iter().chain(&args.ssh_extra_args).cloned().collect::<Vec<_>>();
+    if common.is_empty() {
+        common.extend(text("ssh_connection", "ssh_common_args", "ANSIBLE_SSH_COMMON_ARGS"));
+        common.extend(text("ssh_connection", "ssh_args", "ANSIBLE_SSH_ARGS"));
+    }
+    for line in &common {
+        ssh_options.extend(playbook::inventory::ssh_options(line).map_err(anyhow::Error::msg)?);
+    }
+    if config.flag("defaults", "host_key_checking", "ANSIBLE_HOST_KEY_CHECKING") == Some(false) {
+        ssh_options.push("StrictHostKeyChecking=no".into());
+        ssh_options.push("UserKnownHostsFile=/dev/null".into());
+    }
+    let split = |given: &[String], name: &str| -> Vec<String> {
+        let words = |text: &str| text.split(',').map(|t| t.trim().to_owned()).filter(|t| !t.is_empty()).collect();
+        if given.is_empty() { std::env::var(name).ok().map(|t| words(&t)).unwrap_or_default() } else { given.to_vec() }
+    };
+    let verbosity = number("defaults", "verbosity", "ANSIBLE_VERBOSITY").and_then(|n| u8::try_from(n).ok());
+    Ok(Options {
+        check: args.check,
+        diff: args.diff || flag("diff", "always", "ANSIBLE_DIFF_ALWAYS"),
+        tags: split(&args.chosen.tags, "ANSIBLE_RUN_TAGS"),
+        skip_tags: split(&args.chosen.skip_tags, "ANSIBLE_SKIP_TAGS"),
+        limit: limit(&args.limit)?,
+        forks: args
+            .forks
+            .or_else(|| number("defaults", "forks", "ANSIBLE_FORKS").and_then(|n| usize::try_from(n).ok()))
+            .unwrap_or(50),
+        extra_vars,
+        start_at_task: args.start_at_task.clone(),
+        verbosity: args.verbose.max(verbosity.unwrap_or(0)),
+        become_it: args.become_it || flag(rise, "become", "ANSIBLE_BECOME"),
+        become_user: args.become_user.clone().or_else(|| text(rise, "become_user", "ANSIBLE_BECOME_USER")),
+        become_method: args.become_method.clone().or_else(|| text(rise, "become_method", "ANSIBLE_BECOME_METHOD")),
+        become_password,
+        user: args.user.clone().or_else(|| text("defaults", "remote_user", "ANSIBLE_REMOTE_USER")),
+        key_file: args
+            .private_key
+            .clone()
+            .or_else(|| text("defaults", "private_key_file", "ANSIBLE_PRIVATE_KEY_FILE").map(PathBuf::from)),
+        connection: args.connection.clone().or_else(|| text("defaults", "transport", "ANSIBLE_TRANSPORT")),
+        connection_password,
+        ssh_options,
+        force_handlers: args.force_handlers || flag("defaults", "force_handlers", "ANSIBLE_FORCE_HANDLERS"),
+        strict_patterns: text("inventory", "host_pattern_mismatch", "ANSIBLE_HOST_PATTERN_MISMATCH").as_deref()
+            == Some("error"),
+        step: args.step.then(ask::step),
+        ask: Some(ask::questions()),
+        roles_path: Vec::new(),
+        config_file: config.path.clone(),
+        inventory_sources: Vec::new(),
+        gathering,
+        connect_timeout: Duration::from_secs(
+            args.timeout.or_else(|| number("defaults", "timeout", "ANSIBLE_TIMEOUT")).unwrap_or(15).max(1),
+        ),
+        step_timeout: Duration::from_secs(args.step_timeout.max(1)),
+        vault,
+    })
+}
+
+/// `-l`: a pattern, or `@file` with one on each line.
+fn limit(given: &[String]) -> Result<Option<String>> {
+    let mut patterns = Vec::new();
+    for text in given {
+        match text.strip_prefix('@') {
+            Some(path) => {
+                let lines = std::fs::read_to_string(path).with_context(|| format!("`-l @{path}`"))?;
+                patterns.extend(lines.lines().map(str::trim).filter(|l| !l.is_empty()).map(str::to_owned));
+            }
+            None => patterns.push(text.clone()),
+        }
+    }
+    Ok((!patterns.is_empty()).then(|| patterns.join(",")))
+}
+
 /// `--list-hosts`, `--list-tasks`, `--list-tags`, as Ansible shows them.
 fn listing(args: &RunArgs, playbooks: &[Playbook], inventory: &Inventory) -> Result<u8> {
-    let limit = args.limit.as_deref().map(|limit| inventory.matching(limit)).transpose().map_err(anyhow::Error::msg)?;
+    let wanted = limit(&args.limit)?;
+    let limit = wanted.map(|limit| inventory.matching(&limit)).transpose().map_err(anyhow::Error::msg)?;
     let mut out = std::io::stdout().lock();
     for playbook in playbooks {
         writeln!(out, "\nplaybook: {}", playbook.path.display())?;
@@ -301,12 +356,12 @@ fn listing(args: &RunArgs, playbooks: &[Playbook], inventory: &Inventory) -> Res
 }
 
 /// `-e` as Ansible reads it: `@file`, a mapping, or `name=value` words.
-fn extra_vars(given: &[String]) -> Result<Map<String, Value>> {
+fn extra_vars(given: &[String], keys: &playbook::vault::Keys) -> Result<Map<String, Value>> {
     let mut vars = Map::new();
     for text in given {
         let trimmed = text.trim();
         if let Some(path) = trimmed.strip_prefix('@') {
-            let node = yaml::read(path.as_ref()).with_context(|| format!("`-e {trimmed}`"))?;
+            let node = yaml::read_with(path.as_ref(), keys).with_context(|| format!("`-e {trimmed}`"))?;
             vars.extend(node.map(|node| node.to_map()).unwrap_or_default());
         } else if trimmed.starts_with(['{', '[']) || (trimmed.contains(": ") && !trimmed.contains('=')) {
             let node = yaml::parse(trimmed, "-e")?;
@@ -344,11 +399,12 @@ mod tests {
 
     #[test]
     fn extra_variables_come_in_three_forms() {
+        let keys = playbook::vault::Keys::default();
         let given = ["a=1 b='x y' c=z".to_owned(), "{\"n\": [1]}".to_owned(), "k: v".to_owned()];
         assert_eq!(
-            Value::Object(extra_vars(&given).unwrap()),
+            Value::Object(extra_vars(&given, &keys).unwrap()),
             json!({"a": "1", "b": "x y", "c": "z", "n": [1], "k": "v"})
         );
-        assert!(extra_vars(&["nonsense".to_owned()]).is_err());
+        assert!(extra_vars(&["nonsense".to_owned()], &keys).is_err());
     }
 }

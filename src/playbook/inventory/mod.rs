@@ -7,13 +7,15 @@ use serde_json::{Map, Value};
 
 use crate::remote::Target;
 
+mod grow;
 mod ini;
 mod pattern;
 mod read;
+mod script;
 mod target;
 
 pub(in crate::playbook) use pattern::glob;
-pub use target::target_of;
+pub use target::{ssh_options, target_of};
 
 /// One host, as code gives it.
 #[derive(Debug, Clone)]
@@ -31,6 +33,12 @@ pub struct Host {
 pub struct Inventory {
     hosts: IndexMap<String, Entry>,
     groups: IndexMap<String, Group>,
+    sources: Vec<String>,
+    beside: Vec<Beside>,
+    reading: Option<Arc<std::path::Path>>,
+    grown: Vec<grow::Grown>,
+    /// Variables of a `localhost` that no inventory names.
+    implicit: Map<String, Value>,
     /// Passwords of Ansible's vault, for files of variables.
     pub keys: super::vault::Keys,
 }
@@ -39,8 +47,12 @@ pub struct Inventory {
 struct Entry {
     target: Option<Target>,
     vars: Map<String, Value>,
-    /// From `host_vars` beside the playbook.
+    /// From `host_vars` beside the inventory.
     more: Map<String, Value>,
+    /// From `host_vars` beside the playbook.
+    play: Map<String, Value>,
+    /// The file that named it first.
+    source: Option<Arc<std::path::Path>>,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -48,7 +60,17 @@ struct Group {
     hosts: IndexSet<String>,
     children: IndexSet<String>,
     vars: Map<String, Value>,
+    /// From `group_vars` beside the inventory.
     more: Map<String, Value>,
+    /// From `group_vars` beside the playbook.
+    play: Map<String, Value>,
+}
+
+/// A folder with `group_vars` and `host_vars`.
+#[derive(Debug, Clone)]
+struct Beside {
+    folder: std::path::PathBuf,
+    playbook: bool,
 }
 
 impl Inventory {
@@ -66,15 +88,50 @@ impl Inventory {
     }
 
     pub(super) fn add_host(&mut self, name: &str, group: &str) {
-        self.hosts.entry(name.to_owned()).or_default();
+        let source = self.reading.clone();
+        self.hosts.entry(name.to_owned()).or_insert_with(|| Entry { source, ..Entry::default() });
         if group != "ungrouped" && group != "all" {
             self.groups.entry(group.to_owned()).or_default().hosts.insert(name.to_owned());
         }
     }
 
     pub(super) fn add_child(&mut self, group: &str, child: &str) {
+        if matches!(child, "all" | "ungrouped") && group == "all" {
+            return;
+        }
+        self.groups.entry(group.to_owned()).or_default();
         self.groups.entry(child.to_owned()).or_default();
-        self.groups.entry(group.to_owned()).or_default().children.insert(child.to_owned());
+        if group != "all" {
+            self.groups.entry(group.to_owned()).or_default().children.insert(child.to_owned());
+        }
+    }
+
+    /// Whether there is such a host or group.
+    pub fn knows(&self, name: &str) -> bool {
+        self.hosts.contains_key(name) || self.groups.contains_key(name)
+    }
+
+    /// Whether there is such a host.
+    pub fn knows_host(&self, name: &str) -> bool {
+        self.hosts.contains_key(name)
+    }
+
+    /// The file that named a host.
+    pub fn source_of(&self, host: &str) -> Option<String> {
+        let source = self.hosts.get(host)?.source.as_ref()?;
+        Some(std::path::absolute(source).ok()?.display().to_string())
+    }
+
+    /// The folder of that file.
+    pub fn folder_of(&self, host: &str) -> Option<String> {
+        let source = std::path::absolute(self.hosts.get(host)?.source.as_ref()?).ok()?;
+        let folder = if source.is_dir() { Some(source.as_path()) } else { source.parent() };
+        Some(folder?.display().to_string())
+    }
+
+    /// The groups of a host as `group_names` has them.
+    pub fn group_names(&self, host: &str) -> Vec<String> {
+        if self.hosts.contains_key(host) { self.groups_of(host) } else { Vec::new() }
     }
 
     fn group_vars_mut(&mut self, group: &str) -> &mut Map<String, Value> {
@@ -97,7 +154,21 @@ impl Inventory {
 
     /// All names, in order.
     pub fn names(&self) -> Vec<String> {
-        self.hosts.keys().cloned().collect()
+        let grouped = self.members_of_all();
+        let lone = self.hosts.keys().filter(|name| !grouped.contains(name.as_str())).cloned();
+        let lone: Vec<String> = lone.collect();
+        lone.into_iter().chain(grouped.iter().map(|name| (*name).to_owned())).collect()
+    }
+
+    /// The hosts that are in a group, in the order of the groups.
+    fn members_of_all(&self) -> IndexSet<&str> {
+        let children: HashSet<&str> = self.groups.values().flat_map(|g| &g.children).map(String::as_str).collect();
+        let tops = self.groups.keys().filter(|name| !children.contains(name.as_str()));
+        let mut found = IndexSet::new();
+        for group in tops.chain(self.groups.keys()).filter(|name| !matches!(name.as_str(), "all" | "ungrouped")) {
+            found.extend(self.members(group));
+        }
+        found
     }
 
     /// The target that code gave, if it did.
@@ -144,8 +215,8 @@ impl Inventory {
     fn members(&self, group: &str) -> IndexSet<&str> {
         let mut found = IndexSet::new();
         let mut seen = HashSet::new();
-        let mut open = vec![group];
-        while let Some(name) = open.pop() {
+        let mut open = std::collections::VecDeque::from([group]);
+        while let Some(name) = open.pop_front() {
             if !seen.insert(name) {
                 continue;
             }
@@ -172,23 +243,41 @@ impl Inventory {
         walk(&self.groups, group, &mut Vec::new())
     }
 
+    /// `ansible_group_priority`: among groups of the same depth the greater wins.
+    fn priority(&self, group: &str) -> i64 {
+        let of = |group: &Group| {
+            let value = group.vars.get("ansible_group_priority")?;
+            value.as_i64().or_else(|| value.as_str()?.trim().parse().ok())
+        };
+        self.groups.get(group).and_then(of).unwrap_or(1)
+    }
+
     /// The variables that the inventory gives a host, weak ones overwritten.
     pub fn vars(&self, host: &str) -> Arc<Map<String, Value>> {
         let mut vars = Map::new();
-        let mut names = vec!["all".to_owned()];
         let mut groups = self.groups_of(host);
-        groups.sort_by_key(|name| (self.depth(name), name.clone()));
-        names.extend(groups);
-        let of = |name: &String| self.groups.get(name);
-        for name in &names {
-            vars.extend(of(name).map(|g| g.vars.clone()).unwrap_or_default());
+        groups.sort_by_key(|name| (self.depth(name), self.priority(name), name.clone()));
+        let all = self.groups.get("all");
+        let groups: Vec<&Group> = groups.iter().filter_map(|name| self.groups.get(name)).collect();
+        vars.extend(all.map(|g| g.vars.clone()).unwrap_or_default());
+        for group in &groups {
+            vars.extend(group.vars.clone());
         }
-        for name in &names {
-            vars.extend(of(name).map(|g| g.more.clone()).unwrap_or_default());
+        vars.extend(all.map(|g| g.more.clone()).unwrap_or_default());
+        vars.extend(all.map(|g| g.play.clone()).unwrap_or_default());
+        for group in &groups {
+            vars.extend(group.more.clone());
+        }
+        for group in &groups {
+            vars.extend(group.play.clone());
+        }
+        if matches!(host, "localhost" | "127.0.0.1" | "::1") && !self.hosts.contains_key(host) {
+            vars.extend(self.implicit.clone());
         }
         if let Some(entry) = self.hosts.get(host) {
             vars.extend(entry.vars.clone());
             vars.extend(entry.more.clone());
+            vars.extend(entry.play.clone());
         }
         Arc::new(vars)
     }

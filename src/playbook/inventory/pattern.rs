@@ -1,6 +1,6 @@
 //! Which hosts a pattern names, and which names a range in an inventory stands for.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
 use indexmap::IndexSet;
 
@@ -48,10 +48,7 @@ impl Inventory {
             let out: HashSet<String> = self.term(term).unwrap_or_default().into_iter().collect();
             found.retain(|name| !out.contains(name));
         }
-        let order: HashMap<&String, usize> = self.hosts.keys().enumerate().map(|(i, name)| (name, i)).collect();
-        let mut found: Vec<String> = found.into_iter().collect();
-        found.sort_by_key(|name| order.get(name).copied().unwrap_or(usize::MAX));
-        Ok(found)
+        Ok(found.into_iter().collect())
     }
 
     fn term(&self, term: &str) -> Result<Vec<String>, String> {
@@ -89,7 +86,7 @@ impl Inventory {
         }
         if self.groups.contains_key(term) {
             let members = self.members(term);
-            return Ok(self.hosts.keys().filter(|name| members.contains(name.as_str())).cloned().collect());
+            return Ok(members.into_iter().map(str::to_owned).collect());
         }
         if term.contains(['*', '?', '[']) {
             return Ok(self.by_name(|name| glob(term, name)));

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
 
-use super::{Inventory, ini, pattern::expand};
+use super::{Beside, Inventory, ini, pattern::expand};
 use crate::playbook::{
     modules::{convert, near},
     vault::Keys,
@@ -19,22 +19,43 @@ impl Inventory {
 
     /// The same, with passwords for files of variables that are vaults.
     pub fn load_with(sources: &[String], keys: &Keys) -> Result<Self, Fault> {
-        let mut inventory = Self { keys: keys.clone(), ..Self::default() };
+        let mut inventory = Self { keys: keys.clone(), sources: sources.to_vec(), ..Self::default() };
         for source in sources {
-            if source.contains(',') {
+            if source.contains(',') && !Path::new(source).exists() {
                 for name in source.split(',').map(str::trim).filter(|name| !name.is_empty()) {
-                    for name in expand(name) {
-                        inventory.add_host(&name, "ungrouped");
-                    }
+                    inventory.add_listed(name);
                 }
                 continue;
             }
-            inventory.load_path(Path::new(source))?;
+            if source == "/dev/null" {
+                continue;
+            }
+            inventory.load_path(Path::new(source), true)?;
         }
+        inventory.reading = None;
         Ok(inventory)
     }
 
-    fn load_path(&mut self, path: &Path) -> Result<(), Fault> {
+    /// A name of a list, perhaps with a port.
+    fn add_listed(&mut self, text: &str) {
+        let (pattern, port) = match text.rsplit_once(':') {
+            Some((before, port)) if !before.contains(':') && !before.ends_with('[') && !port.contains(']') => {
+                (before, port.parse::<u16>().ok())
+            }
+            _ => (text, None),
+        };
+        for name in expand(pattern) {
+            self.add_host(&name, "ungrouped");
+            if let (Some(port), Some(entry)) = (port, self.hosts.get_mut(&name)) {
+                entry.vars.insert("ansible_port".into(), port.into());
+            }
+        }
+    }
+
+    fn load_path(&mut self, path: &Path, top: bool) -> Result<(), Fault> {
+        if top {
+            self.reading = Some(path.into());
+        }
         if path.is_dir() {
             let mut entries: Vec<PathBuf> = std::fs::read_dir(path)
                 .map_err(|e| at_top(path, format!("cannot be read: {e}")))?
@@ -42,32 +63,49 @@ impl Inventory {
                 .map(|entry| entry.path())
                 .filter(|path| {
                     let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-                    let skip = [".orig", ".ini~", ".cfg", ".retry", ".pyc", "~"].iter().any(|end| name.ends_with(end));
-                    !skip && !name.starts_with('.') && name != "group_vars" && name != "host_vars"
+                    let ends =
+                        [".orig", ".ini", ".cfg", ".retry", ".pyc", ".pyo", ".rst", ".md", ".txt", ".swp", ".bak", "~"];
+                    let skip = ends.iter().any(|end| name.ends_with(end));
+                    !skip
+                        && !name.starts_with('.')
+                        && name != "group_vars"
+                        && name != "host_vars"
+                        && name != "vars_plugins"
                 })
                 .collect();
             entries.sort();
             for entry in entries {
-                self.load_path(&entry)?;
+                self.load_path(&entry, false)?;
             }
-            return self.vars_beside(path);
+            return self.vars_of_inventory(path);
         }
-        let text = std::fs::read_to_string(path).map_err(|e| at_top(path, format!("cannot be read: {e}")))?;
+        if !top {
+            self.reading = Some(path.into());
+        }
         let name = path.display().to_string();
         let yaml = matches!(path.extension().and_then(|e| e.to_str()), Some("yml" | "yaml" | "json"));
+        if is_executable(path) && !yaml {
+            let said = super::script::list(path).map_err(|message| at_top(path, message))?;
+            self.read_script(path, &said)?;
+            return self.vars_of_inventory(path.parent().unwrap_or(Path::new(".")));
+        }
+        let text = std::fs::read_to_string(path).map_err(|e| at_top(path, format!("cannot be read: {e}")))?;
         if yaml {
             self.read_yaml(&text, &name)?;
         } else {
+            let before = self.clone();
             match ini::read(self, &text, &name) {
                 Ok(()) => {}
                 // Without a telling name it may be either.
-                Err(fault) => match self.read_yaml(&text, &name) {
-                    Ok(()) => {}
-                    Err(_) => return Err(fault),
-                },
+                Err(fault) => {
+                    *self = before;
+                    if self.read_yaml(&text, &name).is_err() {
+                        return Err(fault);
+                    }
+                }
             }
         }
-        self.vars_beside(path.parent().unwrap_or(Path::new(".")))
+        self.vars_of_inventory(path.parent().unwrap_or(Path::new(".")))
     }
 
     fn read_yaml(&mut self, text: &str, name: &str) -> Result<(), Fault> {
@@ -163,28 +201,99 @@ impl Inventory {
         Ok(())
     }
 
-    /// Adds `group_vars` and `host_vars` of a folder; those of the playbook win over those of the inventory.
+    /// Adds `group_vars` and `host_vars` beside the playbook; they win over those of the inventory.
     pub fn vars_beside(&mut self, folder: &Path) -> Result<(), Fault> {
+        let beside = Beside { folder: folder.to_owned(), playbook: true };
+        self.beside.push(beside.clone());
+        self.read_vars(&beside)
+    }
+
+    fn vars_of_inventory(&mut self, folder: &Path) -> Result<(), Fault> {
+        let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+        let beside = Beside { folder: folder.to_owned(), playbook: false };
+        self.beside.push(beside.clone());
+        self.read_vars(&beside)
+    }
+
+    pub(super) fn read_vars(&mut self, beside: &Beside) -> Result<(), Fault> {
         let mut names: Vec<String> = self.groups.keys().cloned().collect();
         names.extend(["all".into(), "ungrouped".into()]);
         for name in names {
-            let vars = vars_of(&folder.join("group_vars"), &name, &self.keys)?;
+            let vars = vars_of(&beside.folder.join("group_vars"), &name, &self.keys)?;
             if !vars.is_empty() {
-                self.groups.entry(name).or_default().more.extend(vars);
+                let group = self.groups.entry(name).or_default();
+                let into = if beside.playbook { &mut group.play } else { &mut group.more };
+                into.extend(vars);
             }
         }
-        let hosts: Vec<String> = self.hosts.keys().cloned().collect();
+        let mut hosts: Vec<String> = self.hosts.keys().cloned().collect();
+        if !self.hosts.contains_key("localhost") && beside.folder.join("host_vars").is_dir() {
+            let vars = vars_of(&beside.folder.join("host_vars"), "localhost", &self.keys)?;
+            self.implicit.extend(vars);
+        }
+        hosts.retain(|name| !name.contains('/'));
         for name in hosts {
-            if name.contains('/') {
-                continue;
-            }
-            let vars = vars_of(&folder.join("host_vars"), &name, &self.keys)?;
+            let vars = vars_of(&beside.folder.join("host_vars"), &name, &self.keys)?;
             if let Some(entry) = self.hosts.get_mut(&name) {
-                entry.more.extend(vars);
+                let into = if beside.playbook { &mut entry.play } else { &mut entry.more };
+                into.extend(vars);
             }
         }
         Ok(())
     }
+
+    /// What an executable inventory says with `--list`.
+    fn read_script(&mut self, path: &Path, said: &Value) -> Result<(), Fault> {
+        let Value::Object(groups) = said else {
+            return Err(at_top(path, "the inventory's `--list` is no JSON object".into()));
+        };
+        let hosts_of = |value: &Value| -> Vec<String> {
+            value.as_array().map(|items| items.iter().map(convert::text_of).collect()).unwrap_or_default()
+        };
+        for (name, group) in groups.iter().filter(|(name, _)| *name != "_meta") {
+            self.groups.entry(name.clone()).or_default();
+            match group {
+                Value::Array(_) => hosts_of(group).iter().for_each(|host| self.add_host(host, name)),
+                Value::Object(map) => {
+                    for host in map.get("hosts").map(hosts_of).unwrap_or_default() {
+                        self.add_host(&host, name);
+                    }
+                    for child in map.get("children").map(hosts_of).unwrap_or_default() {
+                        self.add_child(name, &child);
+                    }
+                    if let Some(Value::Object(vars)) = map.get("vars") {
+                        self.groups.entry(name.clone()).or_default().vars.extend(vars.clone());
+                    }
+                }
+                _ => return Err(at_top(path, format!("the inventory's group `{name}` is neither list nor object"))),
+            }
+        }
+        match groups.get("_meta").and_then(|meta| meta.get("hostvars")) {
+            Some(Value::Object(hosts)) => {
+                for (name, vars) in hosts {
+                    self.add_host(name, "ungrouped");
+                    if let (Some(entry), Value::Object(vars)) = (self.hosts.get_mut(name), vars) {
+                        entry.vars.extend(vars.clone());
+                    }
+                }
+            }
+            _ => {
+                for name in self.hosts.keys().cloned().collect::<Vec<_>>() {
+                    let vars = super::script::host(path, &name).map_err(|message| at_top(path, message))?;
+                    if let (Some(entry), Value::Object(vars)) = (self.hosts.get_mut(&name), vars) {
+                        entry.vars.extend(vars);
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(unix)]
+fn is_executable(path: &Path) -> bool {
+    use std::os::unix::fs::PermissionsExt as _;
+    std::fs::metadata(path).is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o111 != 0)
 }
 
 fn at_top(path: &Path, message: String) -> Fault {

@@ -71,6 +71,14 @@ fn home(path: PathBuf) -> PathBuf {
     }
 }
 
+/// The `-o` options in arguments for ssh; `-J` and `-C` as options.
+pub fn ssh_options(args: &str) -> Result<Vec<String>, String> {
+    let (mut options, mut jump) = (Vec::new(), None);
+    read_args(args, &mut options, &mut jump)?;
+    options.extend(jump.map(|jump| format!("ProxyJump={jump}")));
+    Ok(options)
+}
+
 /// The `-o`, `-J` and `-C` of extra arguments; others would change what the connection is.
 fn read_args(args: &str, options: &mut Vec<String>, jump: &mut Option<String>) -> Result<(), String> {
     let mut words = Vec::new();

@@ -169,7 +169,7 @@ pub fn of_free_form(module: &Module, line: &str) -> Result<Map<String, Value>, S
 }
 
 /// `a=1 b="two words"` as a mapping.
-fn words(line: &str) -> Result<Map<String, Value>, String> {
+pub(in crate::playbook) fn words(line: &str) -> Result<Map<String, Value>, String> {
     let mut args = Map::new();
     for word in split(line) {
         let (name, value) = word.split_once('=').ok_or_else(|| format!("`{word}` is no `name=value`"))?;

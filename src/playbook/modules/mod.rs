@@ -9,6 +9,7 @@
 //! [`trial::run_on`] runs one module against a real shell, for tests.
 
 mod apt;
+pub(in crate::playbook) mod async_status;
 mod authorized_key;
 mod blockinfile;
 mod command;
@@ -22,6 +23,7 @@ mod facts;
 mod file;
 mod getent;
 mod group;
+mod inventory;
 mod judge;
 mod lineinfile;
 mod package;
@@ -49,6 +51,9 @@ pub use convert::{convert, near, of_free_form};
 
 /// Every module there is.
 pub static ALL: &[&Module] = &[
+    &inventory::ADD_HOST,
+    &inventory::GROUP_BY,
+    &async_status::MODULE,
     &judge::ASSERT,
     &command::COMMAND,
     &debug::MODULE,

@@ -7,8 +7,10 @@ use serde_json::{Map, Value};
 use super::{host::HostRun, method_of};
 use crate::{
     playbook::{
-        ast::{Action, Repeat, Task},
-        modules::{self, Act, Args, AsyncScope, Module, Outcome, Scope, convert, talk::Talk, trial::Finish},
+        ast::{Action, Include, Repeat, Task},
+        modules::{
+            self, Act, Args, AsyncScope, Module, Outcome, Scope, async_status, convert, talk::Talk, trial::Finish,
+        },
         template::{self, Error, Layer, OMIT, View},
     },
     remote::{Become, Step},
@@ -16,6 +18,7 @@ use crate::{
 
 /// What one round of a task is.
 pub(super) struct Round {
+    pub(super) manner: Manner,
     pub(super) item: Option<Value>,
     pub(super) label: String,
     pub(super) work: Work,
@@ -23,6 +26,8 @@ pub(super) struct Round {
 
 /// What there is to do.
 pub(super) enum Work {
+    Vars(Map<String, Value>, Vec<String>),
+    Include(Box<super::include::Wanted>),
     Skip(String),
     Fail(String),
     Done(Outcome),
@@ -33,6 +38,7 @@ pub(super) enum Work {
 }
 
 /// What holds for all rounds of a task.
+#[derive(Debug, Clone, Default)]
 pub(super) struct Manner {
     pub(super) no_log: bool,
     pub(super) ignore: bool,
@@ -81,42 +87,101 @@ impl HostRun<'_> {
         Ok(Some(items.into_iter().filter(|item| item.as_str() != Some(OMIT)).collect()))
     }
 
-    pub(super) fn loop_layer(repeat: &Repeat, item: &Value, index: usize) -> Layer {
+    pub(super) fn loop_layer(repeat: &Repeat, item: &Value, index: usize, extended: Option<Value>) -> Layer {
         let mut vars = Map::from_iter([(repeat.var.clone(), item.clone())]);
         vars.insert("ansible_loop_var".into(), Value::String(repeat.var.clone()));
         if let Some(name) = &repeat.index_var {
             vars.insert(name.clone(), Value::from(index));
+            vars.insert("ansible_index_var".into(), Value::String(name.clone()));
+        }
+        if let Some(extended) = extended {
+            vars.insert("ansible_loop".into(), extended);
         }
         Layer::fixed(vars)
+    }
+
+    /// `ansible_loop`, when the task wants it.
+    pub(super) fn extended(task: &Task, items: &[Value], index: usize) -> Option<Value> {
+        let all = task.repeat.as_ref()?.extended?;
+        let length = items.len();
+        let mut made = serde_json::json!({
+            "index": index + 1,
+            "index0": index,
+            "first": index == 0,
+            "last": index + 1 == length,
+            "length": length,
+            "revindex": length - index,
+            "revindex0": length - index - 1,
+        });
+        let map = made.as_object_mut()?;
+        if all {
+            map.insert("allitems".into(), Value::Array(items.to_vec()));
+        }
+        if let Some(next) = items.get(index + 1) {
+            map.insert("nextitem".into(), next.clone());
+        }
+        if let Some(previous) = index.checked_sub(1).and_then(|index| items.get(index)) {
+            map.insert("previtem".into(), previous.clone());
+        }
+        Some(made)
     }
 
     pub(super) fn manner(&self, task: &Task, view: &Arc<View>) -> Result<Manner, Error> {
         let common = &task.common;
         let flag = |value: &Option<Value>| value.as_ref().map_or(Ok(false), |value| template::truth(view, value));
-        let delegate = match &common.delegate_to {
-            Some(name) => Some(convert::text_of(&template::value(view, name)?)).filter(|n| n != OMIT && n != self.name),
-            None => None,
+        // With a loop these may name the item; then each round says it.
+        let looped = task.repeat.is_some();
+        let later = |found: Result<bool, Error>| match found {
+            Err(Error::Wrong(_)) if looped => Ok(false),
+            other => other,
         };
-        Ok(Manner { no_log: flag(&common.no_log)?, ignore: flag(&common.ignore_errors)?, delegate })
+        Ok(Manner { no_log: later(flag(&common.no_log))?, ignore: later(flag(&common.ignore_errors))?, delegate: None })
+    }
+
+    fn delegate_of(&self, task: &Task, view: &Arc<View>) -> Result<Option<String>, Error> {
+        let Some(name) = &task.common.delegate_to else { return Ok(None) };
+        let name = convert::text_of(&template::value(view, name)?);
+        if name.is_empty() {
+            return Err(Error::Wrong("`delegate_to` names no host".into()));
+        }
+        Ok(Some(name).filter(|name| name != OMIT && name != self.name))
     }
 
     /// One round: its conditions, then its work.
-    pub(super) fn round(&self, task: &Task, item: Option<(Value, usize)>, manner: &Manner) -> Result<Round, Error> {
+    pub(super) fn round(
+        &self,
+        task: &Task,
+        item: Option<(Value, usize)>,
+        extended: Option<Value>,
+        manner: &Manner,
+    ) -> Result<Round, Error> {
         let top = match (&item, &task.repeat) {
-            (Some((item, index)), Some(repeat)) => Some(Self::loop_layer(repeat, item, *index)),
+            (Some((item, index)), Some(repeat)) => Some(Self::loop_layer(repeat, item, *index, extended)),
             _ => None,
         };
         let view = self.view(task, top);
+        let mut manner = manner.clone();
+        if item.is_some() {
+            let flag = |value: &Option<Value>| value.as_ref().map_or(Ok(false), |value| template::truth(&view, value));
+            manner.no_log = flag(&task.common.no_log)?;
+        }
+        let work = match self.work(task, &view, &mut manner) {
+            Err(Error::Wrong(message)) => Work::Fail(message),
+            other => other?,
+        };
         let label = match (&item, task.repeat.as_ref().and_then(|repeat| repeat.label.as_ref())) {
-            (Some(_), Some(label)) => convert::text_of(&template::value(&view, label)?),
+            (Some(_), Some(label)) => match template::value(&view, label) {
+                Ok(label) => template::py_str(&crate::playbook::value::to_jinja(&label)),
+                Err(Error::Wrong(_)) if matches!(work, Work::Skip(_)) => String::new(),
+                Err(error) => return Err(error),
+            },
             (Some((item, _)), None) => template::py_str(&crate::playbook::value::to_jinja(item)),
             (None, _) => String::new(),
         };
-        let work = self.work(task, &view, manner)?;
-        Ok(Round { item: item.map(|(item, _)| item), label, work })
+        Ok(Round { manner, item: item.map(|(item, _)| item), label, work })
     }
 
-    fn work(&self, task: &Task, view: &Arc<View>, manner: &Manner) -> Result<Work, Error> {
+    fn work(&self, task: &Task, view: &Arc<View>, manner: &mut Manner) -> Result<Work, Error> {
         for condition in &task.common.when {
             match template::truth(view, condition) {
                 Ok(true) => {}
@@ -128,12 +193,78 @@ impl HostRun<'_> {
                 Err(other) => return Err(other),
             }
         }
-        let Action::Module(module, written) = &task.action else { return Ok(Work::Skip(String::new())) };
+        let (module, written) = match &task.action {
+            Action::Module(module, written) => (module, written),
+            Action::Meta(_) => return Ok(Work::Skip(String::new())),
+            Action::IncludeVars(args) => {
+                manner.delegate = self.delegate_of(task, view)?;
+                return match self.read_included(task, view, args) {
+                    Ok((vars, files)) => Ok(Work::Vars(vars, files)),
+                    Err(Error::Wrong(message)) => Ok(Work::Fail(message)),
+                    Err(other) => Err(other),
+                };
+            }
+            Action::Include(include) => return self.wanted_include(task, include, view),
+        };
+        manner.delegate = self.delegate_of(task, view)?;
         match self.module_work(task, module, written, view, manner) {
             Ok(work) => Ok(work),
             Err(Error::Wrong(message)) => Ok(Work::Fail(message)),
             Err(other) => Err(other),
         }
+    }
+
+    fn wanted_include(&self, task: &Task, include: &Include, view: &Arc<View>) -> Result<Work, Error> {
+        let mut args = Map::new();
+        for (name, value) in &include.args {
+            let value = template::value(view, value)?;
+            if value.as_str() != Some(OMIT) {
+                args.insert(name.clone(), value);
+            }
+        }
+        let mut vars = Map::new();
+        if let Some(repeat) = &task.repeat {
+            let names = [
+                Some(repeat.var.as_str()),
+                repeat.index_var.as_deref(),
+                Some("ansible_loop"),
+                Some("ansible_loop_var"),
+            ];
+            for name in names.into_iter().flatten() {
+                if let Some(value) = view.raw(name) {
+                    vars.insert(name.to_owned(), value.clone());
+                }
+            }
+        }
+        Ok(Work::Include(Box::new(super::include::Wanted { args, vars, label: String::new() })))
+    }
+
+    /// `module_defaults` for a module, the innermost strongest.
+    fn module_defaults(task: &Task, module: &Module, view: &Arc<View>) -> Result<Map<String, Value>, Error> {
+        let mut found = Map::new();
+        for entry in &task.common.module_defaults {
+            let entry = match entry {
+                Value::Object(map) => map.clone(),
+                other => match template::value(view, other)? {
+                    Value::Object(map) => map,
+                    Value::Null => continue,
+                    _ => return Err(Error::Wrong("`module_defaults` is a mapping".into())),
+                },
+            };
+            for (name, given) in &entry {
+                if name.starts_with("group/") {
+                    return Err(Error::Wrong(format!(
+                        "`{name}` in `module_defaults`: groups of modules are not known here"
+                    )));
+                }
+                if modules::find(name).is_some_and(|found| found.name == module.name)
+                    && let Value::Object(given) = template::value(view, given)?
+                {
+                    found.extend(given);
+                }
+            }
+        }
+        Ok(found)
     }
 
     fn module_work(
@@ -165,7 +296,27 @@ impl HostRun<'_> {
             Value::String(line) => given.extend(modules::of_free_form(module, &line).map_err(wrong)?),
             _ => return Err(wrong(format!("the arguments of `{}` are a mapping", module.name))),
         }
+        if let Some(more) = given.remove("__args") {
+            match template::value(view, &more)? {
+                Value::Object(mut more) => {
+                    more.extend(std::mem::take(&mut given));
+                    given = more;
+                }
+                _ => return Err(wrong("`args` is a mapping".into())),
+            }
+        }
         without_omitted(&mut given);
+        if !task.common.module_defaults.is_empty() {
+            for (name, value) in Self::module_defaults(task, module, view)? {
+                let known = |given: &Map<String, Value>| {
+                    convert::find(module, &name)
+                        .is_ok_and(|arg| given.keys().any(|key| arg.name == key || arg.aliases.contains(&key.as_str())))
+                };
+                if !known(&given) {
+                    given.insert(name, value);
+                }
+            }
+        }
         let args = modules::convert(module, &given).map_err(wrong)?;
         let flag = |value: &Option<Value>, default: bool| {
             value.as_ref().map_or(Ok(default), |value| template::truth(view, value))
@@ -209,22 +360,41 @@ impl HostRun<'_> {
                 cancel: self.run.cancel.clone(),
             })
         };
+        let seconds = Self::seconds(task, view)?;
+        if seconds > 0 && check {
+            return Ok(Work::Fail("check mode and async cannot be used on same task".into()));
+        }
+        if seconds > 0 && !matches!(module.act, Act::Shell { .. }) {
+            return Ok(Work::Fail(format!(
+                "async is not supported for this task: `{}` works on the controller",
+                module.name
+            )));
+        }
         let work = match &module.act {
             Act::Controller(act) => Work::Done(act(&args, &scope)),
             Act::Async(act) => Work::Slow(*act, args, slow()),
             Act::Shell { library, script } => match script(&args, &scope) {
                 Ok(made) => {
-                    let step = Step {
+                    let host = manner.delegate.as_deref();
+                    let other = host.map(|name| self.other_view(name, task));
+                    let mut step = Step {
                         text: made.text,
                         library: library.to_vec(),
                         files: made.files,
                         check,
                         diff,
                         environment: Self::environment(task, view)?,
-                        become_user: self.become_of(task, view)?,
+                        become_user: self.become_of(task, other.as_ref().unwrap_or(view))?,
                         deadline: Some(self.deadline(task, view)?),
                         ..Step::default()
                     };
+                    if seconds > 0 && made.talk.is_none() {
+                        let job = async_status::name();
+                        step.text = async_status::in_background(&step.text, &job, seconds);
+                        let known = super::host::Job { args: args.clone(), finish: made.finish };
+                        self.remember(host.unwrap_or(self.name), &job, known);
+                        return Ok(Work::Send(Box::new(step), Args::default(), None));
+                    }
                     match made.talk {
                         Some(talk) => Work::Talk(talk, args, Box::new(step), slow()),
                         None => Work::Send(Box::new(step), args, made.finish),
@@ -250,7 +420,7 @@ impl HostRun<'_> {
         vars
     }
 
-    fn environment(task: &Task, view: &Arc<View>) -> Result<Vec<(String, String)>, Error> {
+    pub(super) fn environment(task: &Task, view: &Arc<View>) -> Result<Vec<(String, String)>, Error> {
         let mut found: Vec<(String, String)> = Vec::new();
         for entry in &task.common.environment {
             match template::value(view, entry)? {
@@ -278,12 +448,10 @@ impl HostRun<'_> {
     pub(super) fn become_of(&self, task: &Task, view: &Arc<View>) -> Result<Option<Become>, Error> {
         let options = self.run.options;
         let var = |name: &str| view.raw(name).map(|_| template::expression(view, name)).transpose();
-        let on = match &task.common.become_it {
-            Some(value) => template::truth(view, value)?,
-            None => match var("ansible_become")? {
-                Some(value) => template::truth(view, &value)?,
-                None => options.become_it,
-            },
+        let on = match (var("ansible_become")?, &task.common.become_it) {
+            (Some(value), _) => template::truth(view, &value)?,
+            (None, Some(value)) => template::truth(view, value)?,
+            (None, None) => options.become_it,
         };
         if !on {
             return Ok(None);

@@ -10,9 +10,9 @@ use super::{
 };
 use crate::{
     playbook::{
-        ast::Task,
+        ast::{Action, Task},
         event::{Event, Status},
-        modules::trial,
+        modules::{convert, trial},
         run::{
             host::{HostRun, Stop},
             lock,
@@ -34,10 +34,11 @@ impl HostRun<'_> {
 
     pub(in crate::playbook::run) async fn drain_one(&mut self) -> Result<(), Stop> {
         let Some(flight) = self.queue.pop_front() else { return Ok(()) };
-        let Flight { task, title, handler, looped, manner, rounds, reason } = flight;
+        let Flight { order, task, title, handler, looped, manner, rounds, reason } = flight;
         let task = &task;
-        self.tell_heading(task, &title, handler);
+        self.tell_heading(task, &title, handler, &order);
         let mut results = Vec::new();
+        let mut delegate = None;
         for mut landing in rounds {
             let mut result = match self.land(task, &mut landing).await {
                 Ok(result) => result,
@@ -50,15 +51,32 @@ impl HostRun<'_> {
                 let name = task.repeat.as_ref().map_or("item", |repeat| repeat.var.as_str());
                 result.insert(name.to_owned(), item.clone());
                 result.insert("ansible_loop_var".into(), name.into());
-                self.tell_item(task, &title, &landing.label, &result, &manner);
+                if let Some(repeat) = &task.repeat {
+                    if let Some(index) = &repeat.index_var {
+                        result.insert(index.clone(), landing.index.into());
+                        result.insert("ansible_index_var".into(), index.clone().into());
+                    }
+                    if repeat.extended.is_some()
+                        && let Some(extended) = landing.extended.take()
+                    {
+                        result.insert("ansible_loop".into(), extended);
+                    }
+                }
+            }
+            let manner = Manner { delegate: landing.delegate.clone(), ..manner.clone() };
+            self.grow_inventory(task, &mut result);
+            if looped && landing.item.is_some() {
+                self.tell_item(task, &title, &landing.label, &result, &manner, &order);
             }
             if let Some(Value::Object(facts)) = result.get("ansible_facts")
-                && task.module_name() != "set_fact"
+                && !matches!(task.module_name(), "set_fact" | "include_vars" | "debug")
             {
-                self.keep_facts(facts);
+                self.keep_facts(facts, &self.fact_hosts(task, &manner));
             }
+            delegate = landing.delegate;
             results.push(result);
         }
+        let manner = Manner { delegate, ..manner };
         let result = match (looped, reason) {
             (_, Some(reason)) => {
                 let mut result = skipped(&reason);
@@ -72,7 +90,8 @@ impl HostRun<'_> {
             (false, None) => results.pop().unwrap_or_default(),
         };
         if let Some(name) = &task.register {
-            self.keep(name, Value::Object(result.clone()));
+            let hosts = if self.sharing { self.batch.hosts.clone() } else { vec![self.name.to_owned()] };
+            self.keep_on(&hosts, name, &Value::Object(result.clone()));
             if let Some(count) = self.pending.get_mut(name) {
                 *count -= 1;
                 if *count == 0 {
@@ -80,7 +99,9 @@ impl HostRun<'_> {
                 }
             }
         }
-        self.conclude(task, title, looped, &manner, result)
+        let ended = self.conclude(task, title, looped, &manner, &order, result);
+        self.publish();
+        ended
     }
 
     /// Counts, tells, notifies; a failure that nothing deals with stops the host.
@@ -90,29 +111,38 @@ impl HostRun<'_> {
         title: String,
         looped: bool,
         manner: &Manner,
-        result: Map<String, Value>,
+        order: &[usize],
+        mut result: Map<String, Value>,
     ) -> Result<(), Stop> {
-        let status = status_of(&result);
-        let changed = is(&result, "changed");
-        if changed && status == Status::Changed {
-            for name in &task.notify {
-                let view = self.view(task, None);
-                let name = template::text(&view, name).unwrap_or_else(|_| name.clone());
-                self.notified.insert(name);
-            }
+        let include = matches!(task.action, Action::Include(_));
+        let mut status = status_of(&result);
+        if is(&result, "changed")
+            && status == Status::Changed
+            && let Err(message) = self.notify(task, looped, &result)
+        {
+            result.extend(failed(&message));
+            status = Status::Failed;
         }
         let rescued = self.rescues > 0;
         let message = message_of(&result);
+        let ignored = manner.ignore && status == Status::Failed || status == Status::Unreachable;
         self.note(|summary| match status {
+            Status::Ok if include => {}
             Status::Ok => summary.ok += 1,
             Status::Changed => {
                 summary.ok += 1;
                 summary.changed += 1;
             }
             Status::Skipped => summary.skipped += 1,
-            Status::Failed if manner.ignore => {
+            // One that is not ignored has ended the host already.
+            Status::Unreachable => {
                 summary.ok += 1;
                 summary.ignored += 1;
+            }
+            Status::Failed if ignored => {
+                summary.ok += 1;
+                summary.ignored += 1;
+                summary.changed += usize::from(is(&result, "changed"));
             }
             Status::Failed if rescued => summary.rescued += 1,
             Status::Failed => {
@@ -120,20 +150,27 @@ impl HostRun<'_> {
                 let message = if manner.no_log { "hidden by `no_log`" } else { &message };
                 summary.error.get_or_insert_with(|| format!("{title}: {message}"));
             }
-            Status::Unreachable => summary.unreachable = 1,
         });
-        let failed = status == Status::Failed && !manner.ignore;
+        let failed = status == Status::Failed && !ignored;
         if failed {
-            self.failure = Some((title.clone(), result.clone()));
+            let task = serde_json::json!({"name": title, "action": task.module_name(), "id": task.id});
+            self.failure = Some((task, result.clone()));
+            if !rescued {
+                lock(&self.run.failed).insert(self.name.to_owned());
+            }
         }
         let (message, diff, shown) = masked(manner, message, result);
         (self.run.sink)(Event::HostResult {
             host: self.name.to_owned(),
+            delegated: manner.delegate.clone(),
             play: self.batch.number,
             id: task.id,
+            order: order.to_vec(),
             task: title,
+            module: task.module_name().to_owned(),
             status,
-            ignored: status == Status::Failed && (manner.ignore || rescued),
+            ignored,
+            rescued: status == Status::Failed && !ignored && rescued,
             looped,
             message,
             diff,
@@ -142,10 +179,44 @@ impl HostRun<'_> {
         if failed {
             self.queue.clear();
             self.pending.clear();
-            if self.batch.play.any_errors_fatal && !rescued {
-                self.batch.over.store(true, std::sync::atomic::Ordering::Relaxed);
-            }
             return Err(Stop::Failed);
+        }
+        Ok(())
+    }
+
+    /// Remembers the handlers that a changed task notifies; the message when there is no such handler.
+    fn notify(&mut self, task: &Arc<Task>, looped: bool, result: &Map<String, Value>) -> Result<(), String> {
+        if task.common.notify.is_empty() {
+            return Ok(());
+        }
+        let mut views = Vec::new();
+        match (result.get("results").and_then(Value::as_array), &task.repeat) {
+            (Some(items), Some(repeat)) if looped => {
+                for item in items.iter().filter(|item| item.get("skipped") != Some(&Value::Bool(true))) {
+                    let top = item.get(&repeat.var).map(|value| (repeat.var.clone(), value.clone()));
+                    views.push(self.view(task, Some(Layer::fixed(top.into_iter().collect()))));
+                }
+            }
+            _ => views.push(self.view(task, None)),
+        }
+        for view in views {
+            for name in &task.common.notify {
+                let made =
+                    template::value(&view, &Value::String(name.clone())).map_err(|e| format!("`notify`: {e}"))?;
+                let names = match made {
+                    Value::Array(names) => names.iter().map(convert::text_of).collect(),
+                    Value::Null => Vec::new(),
+                    one => vec![convert::text_of(&one)],
+                };
+                for name in names {
+                    if !self.has_handler(&name) {
+                        return Err(format!(
+                            "The requested handler '{name}' was not found in either the main handlers list nor in the listening handlers list"
+                        ));
+                    }
+                    self.notified.insert(name);
+                }
+            }
         }
         Ok(())
     }
@@ -160,15 +231,15 @@ impl HostRun<'_> {
                 Ok(reply) if reply.held => return Err(Stop::Failed),
                 Ok(reply) => trial::result(reply, &args, finish),
                 Err(remote::Error::Become { user, why }) => failed(&format!("cannot become `{user}`: {why}")),
-                Err(error) => {
-                    let title = self.title(task);
-                    self.lose(&title, &error);
-                    return Err(Stop::Unreachable);
-                }
+                Err(error) => return self.gone(task, &error),
             },
         };
+        result = self.understood(task, result);
         if is(&result, "skipped") {
             return Ok(result);
+        }
+        if task.background.is_some() {
+            result = self.background(task, landing, result).await?;
         }
         self.judge(task, landing, &mut result);
         Ok(result)
@@ -213,7 +284,7 @@ impl HostRun<'_> {
     ) -> Arc<template::View> {
         let mut top = Map::new();
         if let (Some(item), Some(repeat)) = (&landing.item, &task.repeat) {
-            top.clone_from(&Self::loop_layer(repeat, item, landing.index).map);
+            top = Map::clone(&Self::loop_layer(repeat, item, landing.index, None).map);
         }
         if let Some(name) = &task.register {
             top.insert(name.clone(), Value::Object(result.clone()));
@@ -229,17 +300,19 @@ impl HostRun<'_> {
         template::text(&self.view(task, None), &title).unwrap_or(title)
     }
 
-    pub(super) fn tell_task(&self, task: &Task, title: &str) {
-        self.tell_heading(task, title, self.in_handler);
+    pub(in crate::playbook::run) fn tell_task(&self, task: &Task, title: &str) {
+        self.tell_heading(task, title, self.in_handler, &self.at);
     }
 
-    fn tell_heading(&self, task: &Task, title: &str, handler: bool) {
-        if !lock(&self.run.told).insert((self.batch.number, task.id, handler)) {
+    fn tell_heading(&self, task: &Task, title: &str, handler: bool, order: &[usize]) {
+        let spot = (self.batch.number, self.batch.index, order.to_vec());
+        if !lock(&self.run.told).insert((spot, handler)) {
             return;
         }
         (self.run.sink)(Event::Task {
             play: self.batch.number,
             id: task.id,
+            order: order.to_vec(),
             task: title.to_owned(),
             module: task.module_name().to_owned(),
             handler,
@@ -247,13 +320,47 @@ impl HostRun<'_> {
         });
     }
 
-    fn tell_item(&self, task: &Task, title: &str, label: &str, result: &Map<String, Value>, manner: &Manner) {
+    /// Tells that a task without a result is skipped.
+    pub(in crate::playbook::run) fn tell_skip(&self, task: &Task) {
+        (self.run.sink)(Event::HostResult {
+            host: self.name.to_owned(),
+            delegated: None,
+            play: self.batch.number,
+            id: task.id,
+            order: self.at.clone(),
+            task: self.title(task),
+            module: task.module_name().to_owned(),
+            status: Status::Skipped,
+            ignored: false,
+            rescued: false,
+            looped: false,
+            message: String::new(),
+            diff: Vec::new(),
+            result: skipped("False"),
+        });
+    }
+
+    fn tell_item(
+        &self,
+        task: &Task,
+        title: &str,
+        label: &str,
+        result: &Map<String, Value>,
+        manner: &Manner,
+        order: &[usize],
+    ) {
+        if matches!(task.action, Action::Include(_)) && status_of(result) == Status::Ok {
+            return;
+        }
         let (message, diff, shown) = masked(manner, message_of(result), result.clone());
         (self.run.sink)(Event::Item {
             host: self.name.to_owned(),
+            delegated: manner.delegate.clone(),
             play: self.batch.number,
             id: task.id,
+            order: order.to_vec(),
             task: title.to_owned(),
+            module: task.module_name().to_owned(),
             item: if manner.no_log { "(hidden)".into() } else { label.to_owned() },
             status: status_of(result),
             message,

@@ -6,25 +6,25 @@ use serde_json::{Map, Value};
 
 use super::{
     host::{HostRun, Stop},
-    lock,
     prepare::{Manner, Round, Work},
 };
 use crate::{
     playbook::{
-        ast::Task,
+        ast::{Common, Task},
         event::Event,
         modules::{Args, Outcome, convert, trial::Finish},
-        template::{self, Error, Layer},
+        template::{self, Error},
     },
     remote::{self, Guard, Pending, Shell, Step},
 };
 
+mod background;
 mod land;
 mod result;
 mod talk;
 mod until;
 
-use result::{failed, skipped};
+use result::{failed, included_vars, skipped, unreachable};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Way {
@@ -34,6 +34,8 @@ pub(super) enum Way {
 
 /// A task whose rounds are under way or done.
 pub(super) struct Flight {
+    /// The task's place in the play.
+    pub(super) order: Vec<usize>,
     task: Arc<Task>,
     title: String,
     handler: bool,
@@ -45,6 +47,8 @@ pub(super) struct Flight {
 }
 
 struct Landing {
+    delegate: Option<String>,
+    extended: Option<Value>,
     item: Option<Value>,
     label: String,
     index: usize,
@@ -61,13 +65,16 @@ enum State {
 
 impl HostRun<'_> {
     /// Waits for what an expression needed. Text is what is wrong and cannot be waited for.
-    async fn meet(&mut self, error: Error) -> Result<Option<String>, Stop> {
+    pub(super) async fn meet(&mut self, error: Error) -> Result<Option<String>, Stop> {
         match error {
             Error::Pending => {
-                if self.queue.is_empty() {
+                if !self.queue.is_empty() {
+                    self.drain().await?;
+                } else if self.synced {
                     self.pending.clear();
+                } else {
+                    self.sync().await?;
                 }
-                self.drain().await?;
                 Ok(None)
             }
             Error::Facts => {
@@ -90,7 +97,13 @@ impl HostRun<'_> {
                 }
             }
         };
-        if manner.delegate.is_some() || task.until.is_some() {
+        if task.common.delegate_to.is_some() {
+            // What others did on that host, and what they know, counts.
+            self.sync().await?;
+        }
+        // A round may look at the one before it.
+        let one_by_one = Self::one_by_one(task);
+        if task.until.is_some() || one_by_one {
             self.drain().await?;
         }
         let items = loop {
@@ -111,10 +124,14 @@ impl HostRun<'_> {
             }
         };
         let looped = items.is_some();
-        let mut wait = task.until.is_some() || manner.delegate.is_some() || task.failed_when.is_some();
+        let mut wait = task.until.is_some()
+            || one_by_one
+            || task.common.delegate_to.is_some()
+            || task.failed_when.is_some()
+            || task.background.is_some();
         let mut landings: Vec<Landing> = Vec::new();
         // The newest step waits here until it is known whether another round comes after it.
-        let mut held: Option<(usize, Box<Step>, Args, Finish)> = None;
+        let mut held: Option<(usize, Box<Step>, Args, Finish, Manner)> = None;
         let count = items.as_ref().map_or(1, Vec::len);
         let pause = task.repeat.as_ref().and_then(|repeat| repeat.pause.as_ref()).map(convert::text_of);
         let pause = pause.and_then(|text| text.parse::<f64>().ok()).filter(|s| (0.0..86_400.0).contains(s));
@@ -126,10 +143,18 @@ impl HostRun<'_> {
             if let Some(until) = &task.until {
                 let landing = self.try_until(task, until, item, &manner).await?;
                 landings.push(landing);
+                if one_by_one && self.breaks(task, &mut landings).await? {
+                    break;
+                }
                 continue;
             }
             let round = loop {
-                match self.round(task, item.clone(), &manner) {
+                match self.round(
+                    task,
+                    item.clone(),
+                    items.as_ref().and_then(|items| Self::extended(task, items, index)),
+                    &manner,
+                ) {
                     Ok(round) => break round,
                     Err(error) => {
                         if let Some(message) = self.meet(error).await? {
@@ -137,20 +162,24 @@ impl HostRun<'_> {
                                 Some((item, _)) => (Some(item.clone()), convert::text_of(item)),
                                 None => (None, String::new()),
                             };
-                            break Round { item, label, work: Work::Fail(message) };
+                            break Round { item, label, manner: manner.clone(), work: Work::Fail(message) };
                         }
                     }
                 }
             };
-            let Round { item, label, work, .. } = round;
+            let Round { item, label, work, manner } = round;
+            let delegate = manner.delegate.clone();
             let state = match work {
                 Work::Send(step, args, finish) => {
-                    if let Some((at, step, args, finish)) = held.take() {
-                        let sent = self.dispatch(task, *step, &manner, Guard::Note).await?;
-                        landings[at].state = State::Waiting(Box::new(sent), args, finish);
+                    if let Some((at, step, args, finish, manner)) = held.take() {
+                        landings[at].state = self.dispatch(task, *step, (args, finish), &manner, Guard::Note).await?;
                     }
-                    held = Some((index, step, args, finish));
-                    State::Ready(Map::new())
+                    if one_by_one {
+                        self.dispatch(task, *step, (args, finish), &manner, Guard::None).await?
+                    } else {
+                        held = Some((index, step, args, finish, manner));
+                        State::Ready(Map::new())
+                    }
                 }
                 Work::Slow(act, args, mut scope) => {
                     self.drain().await?;
@@ -172,38 +201,73 @@ impl HostRun<'_> {
                         }
                     };
                     wait |= outcome.failed.is_some();
-                    State::Made(self.settle(outcome))
+                    State::Made(self.settle(task, &manner, outcome))
                 }
                 Work::Talk(talk, args, step, scope) => {
-                    if let Some((at, step, args, finish)) = held.take() {
-                        let sent = self.dispatch(task, *step, &manner, Guard::Note).await?;
-                        landings[at].state = State::Waiting(Box::new(sent), args, finish);
+                    if let Some((at, step, args, finish, manner)) = held.take() {
+                        landings[at].state = self.dispatch(task, *step, (args, finish), &manner, Guard::Note).await?;
                     }
                     let outcome = self.converse(task, &talk, args, *step, *scope, &manner).await?;
                     // What failed before it in a loop must be heard, too.
                     wait = true;
-                    State::Made(self.settle(outcome))
+                    State::Made(self.settle(task, &manner, outcome))
                 }
                 Work::Done(outcome) => {
                     wait |= outcome.failed.is_some();
-                    State::Made(self.settle(outcome))
+                    State::Made(self.settle(task, &manner, outcome))
                 }
                 Work::Fail(message) => {
                     wait = true;
                     State::Made(failed(&message))
                 }
+                Work::Vars(vars, files) => {
+                    self.keep_included(&vars, &self.fact_hosts(task, &manner));
+                    State::Made(included_vars(vars, files))
+                }
+                Work::Include(mut wanted) => {
+                    wanted.label.clone_from(&label);
+                    let result = serde_json::json!({"changed": false, "failed": false, "include_args": wanted.args});
+                    self.wants.push(*wanted);
+                    State::Made(result.as_object().cloned().unwrap_or_default())
+                }
                 Work::Skip(condition) => State::Ready(skipped(&condition)),
             };
-            landings.push(Landing { item, label, index, state });
+            let extended = items.as_ref().and_then(|items| Self::extended(task, items, index));
+            landings.push(Landing { delegate, extended, item, label, index, state });
+            if one_by_one && self.breaks(task, &mut landings).await? {
+                break;
+            }
         }
-        if let Some((at, step, args, finish)) = held.take() {
+        if let Some((at, step, args, finish, manner)) = held.take() {
             let guard = if looped { Guard::Last } else { Guard::Stop };
-            let sent = self.dispatch(task, *step, &manner, guard).await?;
-            landings[at].state = State::Waiting(Box::new(sent), args, finish);
+            landings[at].state = self.dispatch(task, *step, (args, finish), &manner, guard).await?;
         }
         let reason = (looped && count == 0).then(|| "No items in the list".to_owned());
         self.push(task, manner, looped, landings, reason);
         Ok(if wait { Way::Wait } else { Way::Ahead })
+    }
+
+    /// Whether each round's result is needed before the next begins.
+    fn one_by_one(task: &Task) -> bool {
+        let Some(repeat) = &task.repeat else { return false };
+        let named = |name: &String| {
+            let has = |value: &Value| value.to_string().contains(name.as_str());
+            task.common.when.iter().any(has) || repeat.label.as_ref().is_some_and(has)
+        };
+        !repeat.break_when.is_empty() || task.register.as_ref().is_some_and(named)
+    }
+
+    /// Waits for the newest round; whether it is the last, by `break_when`.
+    async fn breaks(&mut self, task: &Arc<Task>, landings: &mut [Landing]) -> Result<bool, Stop> {
+        let Some(landing) = landings.last_mut() else { return Ok(false) };
+        let result = self.land(task, landing).await?;
+        if let Some(name) = &task.register {
+            self.keep(name, Value::Object(result.clone()));
+        }
+        let view = self.settled_view(task, landing, &result);
+        landing.state = State::Ready(result);
+        let conditions = task.repeat.as_ref().map(|repeat| repeat.break_when.as_slice()).unwrap_or_default();
+        Ok(!conditions.is_empty() && conditions.iter().all(|when| template::truth(&view, when) == Ok(true)))
     }
 
     /// Writes a step to the right shell.
@@ -211,18 +275,20 @@ impl HostRun<'_> {
         &mut self,
         task: &Arc<Task>,
         mut step: Step,
+        (args, finish): (Args, Finish),
         manner: &Manner,
         guard: Guard,
-    ) -> Result<Pending, Stop> {
+    ) -> Result<State, Stop> {
+        let made = |sent: Pending| State::Waiting(Box::new(sent), args, finish);
         if let Some(name) = &manner.delegate {
-            let sent = match self.delegate(name).await {
+            let sent = match self.delegate(task, name).await {
                 Ok(shell) => shell.send(step).await,
                 Err(error) => Err(error),
             };
-            return sent.map_err(|error| {
-                self.lose(&task.title(), &error);
-                Stop::Unreachable
-            });
+            return match sent {
+                Ok(sent) => Ok(made(sent)),
+                Err(error) => self.gone(task, &error).map(State::Ready),
+            };
         }
         let user = step.become_user.as_ref().map(|them| them.user.clone());
         if user != self.last_user {
@@ -233,35 +299,44 @@ impl HostRun<'_> {
         }
         step.guard = if manner.ignore || task.failed_when.is_some() { Guard::None } else { guard };
         step.reset = std::mem::take(&mut self.reset);
-        let sent = match self.shell().await {
+        let sent = match self.shell_for(task).await {
             Ok(shell) => shell.send(step).await,
             Err(error) => Err(error),
         };
         match sent {
-            Ok(pending) => Ok(pending),
+            Ok(pending) => Ok(made(pending)),
             Err(error) => {
                 self.drain().await?;
-                let title = self.title(task);
-                self.lose(&title, &error);
-                Err(Stop::Unreachable)
+                self.gone(task, &error).map(State::Ready)
             }
         }
     }
 
-    async fn delegate(&self, name: &str) -> Result<Arc<Shell>, remote::Error> {
-        let vars = {
-            let known = lock(&self.run.shared.known);
-            known.get(name).map_or_else(|| self.run.inventory.vars(name), |known| Arc::clone(&known.inventory))
-        };
-        let view = Arc::new(template::View::new(vec![self.run.shared.extra.clone(), Layer::lazy(vars)]));
-        let mut play = self.batch.play.clone();
-        play.connection = None;
-        let target = self.run.target(name, &view, &play).map_err(remote::Error::BadValue)?;
+    /// What becomes of a task whose host cannot be reached.
+    fn gone(&mut self, task: &Arc<Task>, error: &remote::Error) -> Result<Map<String, Value>, Stop> {
+        let ignored = task.common.ignore_unreachable.as_ref();
+        if ignored.is_some_and(|value| template::truth(&self.base_view(), value) == Ok(true)) {
+            self.shell = None;
+            self.run.connections.forget(self.name);
+            return Ok(unreachable(&error.to_string()));
+        }
+        self.lose(task, error);
+        Err(Stop::Unreachable)
+    }
+
+    async fn delegate(&self, task: &Task, name: &str) -> Result<Arc<Shell>, remote::Error> {
+        let view = self.other_view(name, task);
+        let common = Common { remote_user: None, port: None, connection: None, ..task.common.clone() };
+        let mut target = self.run.target(name, &view, &common).map_err(remote::Error::BadValue)?;
+        if matches!(target.via, remote::Via::Local) && target.name != self.name {
+            // Nothing keeps hosts from working here side by side.
+            target.name = format!("{name} for {}", self.name);
+        }
         self.run.connections.open(&target).await
     }
 
     /// What `register` holds of a controller-side module; its facts count at once.
-    fn settle(&self, outcome: Outcome) -> Map<String, Value> {
+    fn settle(&self, task: &Task, manner: &Manner, outcome: Outcome) -> Map<String, Value> {
         let mut result = outcome.result;
         result.insert("changed".into(), outcome.changed.into());
         result.insert("failed".into(), outcome.failed.is_some().into());
@@ -269,8 +344,9 @@ impl HostRun<'_> {
             result.insert("msg".into(), Value::String(message));
         }
         if !outcome.facts.is_empty() {
+            let hosts = self.fact_hosts(task, manner);
             for (name, value) in &outcome.facts {
-                self.keep(name, value.clone());
+                self.keep_on(&hosts, name, value);
             }
             result.insert("ansible_facts".into(), Value::Object(outcome.facts));
         }
@@ -283,7 +359,8 @@ impl HostRun<'_> {
         }
         let title = self.title(task);
         let handler = self.in_handler;
-        self.queue.push_back(Flight { task: Arc::clone(task), title, handler, looped, manner, rounds, reason });
+        let order = self.at.clone();
+        self.queue.push_back(Flight { order, task: Arc::clone(task), title, handler, looped, manner, rounds, reason });
     }
 
     async fn fail_now(&mut self, task: &Arc<Task>, message: &str) -> Result<Way, Stop> {
@@ -296,14 +373,17 @@ impl HostRun<'_> {
         self.push_ready(task, failed(message));
     }
 
-    pub(super) fn push_skip(&mut self, task: &Arc<Task>) {
-        self.push_ready(task, skipped("False"));
-    }
-
-    pub(super) fn push_ready(&mut self, task: &Arc<Task>, result: Map<String, Value>) {
+    fn push_ready(&mut self, task: &Arc<Task>, result: Map<String, Value>) {
         let manner = self.manner(task, &self.view(task, None));
-        let manner = manner.unwrap_or(Manner { no_log: false, ignore: false, delegate: None });
-        let landing = Landing { item: None, label: String::new(), index: 0, state: State::Ready(result) };
+        let manner = manner.unwrap_or_default();
+        let landing = Landing {
+            delegate: None,
+            extended: None,
+            item: None,
+            label: String::new(),
+            index: 0,
+            state: State::Ready(result),
+        };
         self.push(task, manner, false, vec![landing], None);
     }
 }

@@ -20,6 +20,25 @@ pub(super) fn failed(message: &str) -> Map<String, Value> {
     ])
 }
 
+/// The result of a task whose host cannot be reached.
+pub(super) fn unreachable(message: &str) -> Map<String, Value> {
+    Map::from_iter([
+        ("changed".to_owned(), Value::Bool(false)),
+        ("msg".to_owned(), Value::String(message.to_owned())),
+        ("unreachable".to_owned(), Value::Bool(true)),
+    ])
+}
+
+/// The result of `include_vars`.
+pub(super) fn included_vars(vars: Map<String, Value>, files: Vec<String>) -> Map<String, Value> {
+    Map::from_iter([
+        ("ansible_facts".to_owned(), Value::Object(vars)),
+        ("ansible_included_var_files".to_owned(), files.into()),
+        ("changed".to_owned(), Value::Bool(false)),
+        ("failed".to_owned(), Value::Bool(false)),
+    ])
+}
+
 pub(super) fn skipped(condition: &str) -> Map<String, Value> {
     Map::from_iter([
         ("changed".to_owned(), Value::Bool(false)),
@@ -30,7 +49,9 @@ pub(super) fn skipped(condition: &str) -> Map<String, Value> {
 }
 
 pub(super) fn status_of(result: &Map<String, Value>) -> Status {
-    if is(result, "failed") {
+    if is(result, "unreachable") {
+        Status::Unreachable
+    } else if is(result, "failed") {
         Status::Failed
     } else if is(result, "skipped") {
         Status::Skipped
@@ -61,12 +82,14 @@ pub(super) fn message_of(result: &Map<String, Value>) -> String {
 pub(super) fn together(results: Vec<Map<String, Value>>) -> Map<String, Value> {
     let any = |name: &str| results.iter().any(|result| is(result, name));
     let skipped = !results.is_empty() && results.iter().all(|result| is(result, "skipped"));
+    let lost = any("unreachable");
     let (changed, failed) = (any("changed"), any("failed"));
     let mut result = Map::new();
     result.insert("changed".into(), changed.into());
     result.insert("failed".into(), failed.into());
-    if skipped {
-        result.insert("skipped".into(), true.into());
+    result.insert("skipped".into(), skipped.into());
+    if lost {
+        result.insert("unreachable".into(), true.into());
     }
     let message = match (failed, skipped) {
         (true, _) => "One or more items failed",

@@ -34,10 +34,10 @@ impl HostRun<'_> {
         self.drain().await?;
         let title = self.title(task);
         self.tell_task(task, &title);
-        let (shell, target) = match self.partner(manner, talk.patient).await {
+        let (shell, target) = match self.partner(task, manner, talk.patient).await {
             Ok(partner) => partner,
             Err(error) => {
-                self.lose(&title, &error);
+                self.lose(task, &error);
                 return Err(Stop::Unreachable);
             }
         };
@@ -74,15 +74,20 @@ impl HostRun<'_> {
             }
         }
         said.map_err(|error| {
-            self.lose(&title, &error);
+            self.lose(task, &error);
             Stop::Unreachable
         })
     }
 
     /// The shell to talk with, and where it is; no shell when it may be missing and is.
-    async fn partner(&mut self, manner: &Manner, patient: bool) -> Result<(Option<Arc<Shell>>, Target), remote::Error> {
+    async fn partner(
+        &mut self,
+        task: &Task,
+        manner: &Manner,
+        patient: bool,
+    ) -> Result<(Option<Arc<Shell>>, Target), remote::Error> {
         if let Some(name) = &manner.delegate {
-            let shell = self.delegate(name).await?;
+            let shell = self.delegate(task, name).await?;
             let target = shell.target().clone();
             return Ok((Some(shell), target));
         }
@@ -90,7 +95,7 @@ impl HostRun<'_> {
             let target = self.target()?;
             return Ok((self.shell.clone().filter(|shell| shell.is_open()), target));
         }
-        let shell = self.shell().await?;
+        let shell = self.shell_for(task).await?;
         let target = shell.target().clone();
         Ok((Some(shell), target))
     }

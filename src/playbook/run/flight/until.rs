@@ -2,11 +2,11 @@
 
 use std::{sync::Arc, time::Duration};
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::{
     Landing, State,
-    result::{failed, is, skipped},
+    result::{failed, included_vars, is, skipped},
 };
 use crate::{
     playbook::{
@@ -32,49 +32,73 @@ impl HostRun<'_> {
         manner: &Manner,
     ) -> Result<Landing, Stop> {
         let view = self.view(task, None);
-        let number = |value: &Option<Value>, default: u64| {
+        let number = |value: &Option<Value>, default: f64| {
             let value = value.as_ref().map(|value| template::value(&view, value));
             match value {
                 Some(Ok(value)) => convert::text_of(&value).parse().unwrap_or(default),
                 _ => default,
             }
         };
-        let (retries, delay) = (number(&until.retries, 3), number(&until.delay, 5));
+        let total = 1.0 + number(&until.retries, 3.0).max(0.0);
+        let delay = number(&until.delay, 5.0);
+        let delay = if delay < 0.0 { 1.0 } else { delay.min(86_400.0) };
         let index = item.as_ref().map_or(0, |(_, index)| *index);
-        let mut attempt = 1;
+        let mut attempt = 1_u32;
         loop {
             let round = loop {
-                match self.round(task, item.clone(), manner) {
+                match self.round(task, item.clone(), None, manner) {
                     Ok(round) => break round,
                     Err(error) => {
                         if let Some(message) = self.meet(error).await? {
-                            break Round { item: None, label: String::new(), work: Work::Fail(message) };
+                            break Round {
+                                item: item.as_ref().map(|(item, _)| item.clone()),
+                                label: String::new(),
+                                manner: manner.clone(),
+                                work: Work::Fail(message),
+                            };
                         }
                     }
                 }
             };
-            let Round { item: value, label, work, .. } = round;
+            let Round { item: value, label, work, manner } = round;
+            let manner = &manner;
+            let delegate = manner.delegate.clone();
             let state = match work {
                 Work::Skip(condition) => {
-                    return Ok(Landing { item: value, label, index, state: State::Ready(skipped(&condition)) });
+                    return Ok(Landing {
+                        delegate,
+                        extended: None,
+                        item: value,
+                        label,
+                        index,
+                        state: State::Ready(skipped(&condition)),
+                    });
                 }
                 Work::Fail(message) => State::Made(failed(&message)),
-                Work::Done(outcome) => State::Made(self.settle(outcome)),
+                Work::Vars(vars, files) => {
+                    self.keep_included(&vars, &self.fact_hosts(task, manner));
+                    State::Made(included_vars(vars, files))
+                }
+                Work::Include(_) => State::Made(failed("an include is not tried again")),
+                Work::Done(outcome) => State::Made(self.settle(task, manner, outcome)),
                 Work::Slow(act, args, scope) => {
                     let outcome = act(args, *scope).await;
-                    State::Made(self.settle(outcome))
+                    State::Made(self.settle(task, manner, outcome))
                 }
                 Work::Talk(talk, args, step, scope) => {
                     let outcome = self.converse(task, &talk, args, *step, *scope, manner).await?;
-                    State::Made(self.settle(outcome))
+                    State::Made(self.settle(task, manner, outcome))
                 }
                 Work::Send(step, args, finish) => {
-                    let sent = self.dispatch(task, *step, manner, Guard::None).await?;
-                    State::Waiting(Box::new(sent), args, finish)
+                    self.dispatch(task, *step, (args, finish), manner, Guard::None).await?
                 }
             };
-            let mut landing = Landing { item: value, label, index, state };
+            let mut landing = Landing { delegate, extended: None, item: value, label, index, state };
             let mut result = self.land(task, &mut landing).await?;
+            if total < 2.0 {
+                landing.state = State::Ready(result);
+                return Ok(landing);
+            }
             result.insert("attempts".into(), attempt.into());
             let view = self.settled_view(task, &landing, &result);
             let mut holds = if until.conditions.is_empty() { Ok(!is(&result, "failed")) } else { Ok(true) };
@@ -84,32 +108,36 @@ impl HostRun<'_> {
                     break;
                 }
             }
+            let last = f64::from(attempt) >= total;
             match holds {
                 Ok(true) => {
                     landing.state = State::Ready(result);
                     return Ok(landing);
                 }
-                Err(Error::Wrong(message)) if attempt > retries => {
+                Err(Error::Wrong(message)) => {
                     result.extend(failed(&format!("the condition of `until` cannot be judged: {message}")));
                     landing.state = State::Ready(result);
                     return Ok(landing);
                 }
-                _ if attempt > retries => {
+                _ if last => {
+                    result.insert("attempts".into(), (attempt - 1).into());
                     result.insert("failed".into(), true.into());
-                    result.entry("msg").or_insert_with(|| "the condition of `until` never held".into());
                     landing.state = State::Ready(result);
                     return Ok(landing);
                 }
                 _ => {}
             }
             let title = self.title(task);
-            (self.run.sink)(Event::Progress {
+            (self.run.sink)(Event::Retry {
                 host: self.name.to_owned(),
+                order: self.at.clone(),
+                id: task.id,
                 task: title,
-                message: format!("trying again, {} left", retries + 1 - attempt),
+                left: (total - f64::from(attempt)).max(0.0),
+                result: if manner.no_log { Map::new() } else { result },
             });
             attempt += 1;
-            tokio::time::sleep(Duration::from_secs(delay)).await;
+            tokio::time::sleep(Duration::from_secs_f64(delay)).await;
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::{
     collections::{HashMap, VecDeque},
+    path::PathBuf,
     sync::{Arc, atomic::Ordering},
 };
 
@@ -9,21 +10,26 @@ use futures_util::future::BoxFuture;
 use indexmap::IndexSet;
 use serde_json::{Map, Value};
 
+use tokio::sync::SemaphorePermit;
+
 use super::{
-    Batch, Run,
+    Batch, Gathering, Run,
     flight::{Flight, Way},
+    include::Wanted,
     lock,
 };
 use crate::{
     playbook::{
         ast::{Action, Block, Item, Meta, Task},
-        template::{self, Error, Layer},
+        modules::{Args, convert::text_of, trial::Finish},
+        template::{self, Layer},
     },
     remote::Shell,
 };
 
 mod reach;
 mod tags;
+mod vars;
 mod view;
 
 pub(in crate::playbook) use tags::tags_allow;
@@ -40,13 +46,15 @@ pub(super) enum Stop {
     Unreachable,
     /// `meta: end_host`, `end_play`, or the run was cancelled.
     Ended,
+    /// `meta: end_role`, in this role.
+    EndRole(PathBuf),
 }
 
-/// What a task that runs once came to.
+/// What a background job of this run needs to be understood.
 #[derive(Debug, Clone)]
-pub(super) struct Once {
-    pub(super) result: Map<String, Value>,
-    pub(super) failed: bool,
+pub(super) struct Job {
+    pub(super) args: Args,
+    pub(super) finish: Finish,
 }
 
 pub(super) struct HostRun<'a> {
@@ -69,8 +77,18 @@ pub(super) struct HostRun<'a> {
     /// How many blocks with `rescue` are around.
     pub(super) rescues: usize,
     /// The last failure, for `rescue`.
-    pub(super) failure: Option<(String, Map<String, Value>)>,
-    block_vars: Option<Layer>,
+    pub(super) failure: Option<(Value, Map<String, Value>)>,
+    /// The place of what is being run in what included it.
+    pub(super) base: Vec<usize>,
+    /// The place of the task that is being run.
+    pub(super) at: Vec<usize>,
+    /// All other hosts are where this one is.
+    pub(super) synced: bool,
+    /// What the task brings counts for all hosts of the batch.
+    pub(super) sharing: bool,
+    /// What the rounds of an include ask for.
+    pub(super) wants: Vec<Wanted>,
+    permit: Option<SemaphorePermit<'a>>,
 }
 
 impl<'a> HostRun<'a> {
@@ -91,39 +109,85 @@ impl<'a> HostRun<'a> {
             in_handler: false,
             rescues: 0,
             failure: None,
-            block_vars: None,
+            base: Vec::new(),
+            at: Vec::new(),
+            synced: false,
+            sharing: false,
+            wants: Vec::new(),
+            permit: None,
         }
     }
 
     pub(super) async fn play(mut self) {
+        self.permit = self.batch.forks.acquire().await.ok();
         if let Err(message) = self.read_vars_files() {
             self.fail_whole(&message);
             return;
         }
-        for section in &self.batch.play.sections {
-            let cancel = self.run.cancel.clone();
-            let ended = tokio::select! {
-                ended = self.section(section) => ended,
-                () = cancel.cancelled() => Err(Stop::Ended),
-            };
-            if ended.is_err() {
-                break;
-            }
+        let cancel = self.run.cancel.clone();
+        tokio::select! {
+            _ = self.sections() => {}
+            () = cancel.cancelled() => {}
         }
     }
 
-    async fn section(&mut self, items: &[Item]) -> Result<(), Stop> {
-        self.items(items).await?;
-        self.drain().await?;
-        self.handlers().await
+    async fn sections(&mut self) -> Result<(), Stop> {
+        let play = self.batch.play;
+        let gathers = match &play.gather_facts {
+            Some(value) => matches!(template::truth(&self.base_view(), value), Ok(true)),
+            None => match self.run.options.gathering {
+                Gathering::Implicit => true,
+                Gathering::Smart => !self.has_facts(),
+                Gathering::Used | Gathering::Explicit => false,
+            },
+        };
+        if gathers {
+            let smart = self.run.options.gathering == Gathering::Smart && self.has_facts();
+            if !smart {
+                let gather = Arc::clone(&play.gather);
+                self.task(&gather).await?;
+            }
+        }
+        let force = self.run.options.force_handlers
+            || play.force_handlers.as_ref().is_some_and(|v| matches!(template::truth(&self.base_view(), v), Ok(true)));
+        for section in &play.sections {
+            let mut ended = self.items(&section.items).await;
+            if ended.is_ok() {
+                ended = self.drain().await;
+            }
+            match ended {
+                Ok(()) => {}
+                Err(Stop::Failed) if force => {
+                    self.forget_failure();
+                    let rescues = std::mem::take(&mut self.rescues);
+                    self.flush(section.flush).await?;
+                    self.rescues = rescues;
+                    return Err(Stop::Failed);
+                }
+                Err(stop) => return Err(stop),
+            }
+            self.flush(section.flush).await?;
+        }
+        Ok(())
     }
 
-    fn items<'b>(&'b mut self, items: &'b [Item]) -> BoxFuture<'b, Result<(), Stop>> {
+    pub(super) fn items<'b>(&'b mut self, items: &'b [Item]) -> BoxFuture<'b, Result<(), Stop>> {
         Box::pin(async move {
+            let mut ended: Option<PathBuf> = None;
             for item in items {
-                match item {
-                    Item::Task(task) => self.task(task).await?,
-                    Item::Block(block) => self.block(block).await?,
+                // After `end_role` the rest of that role is passed over.
+                if let (Some(path), Some(role)) = (&ended, role_of(item))
+                    && role == path
+                {
+                    continue;
+                }
+                let done = match item {
+                    Item::Task(task) => self.task(task).await,
+                    Item::Block(block) => self.block(block).await,
+                };
+                match done {
+                    Err(Stop::EndRole(path)) if self.base.is_empty() || role_of(item).is_none() => ended = Some(path),
+                    other => other?,
                 }
             }
             Ok(())
@@ -144,22 +208,24 @@ impl<'a> HostRun<'a> {
         self.rescues -= rescued;
         if ended == Err(Stop::Failed) && rescued > 0 {
             self.forget_failure();
+            lock(&self.run.failed).remove(self.name);
             if let Some((task, result)) = self.failure.take() {
-                let vars = [
-                    ("ansible_failed_task".to_owned(), serde_json::json!({"name": task})),
-                    ("ansible_failed_result".to_owned(), Value::Object(result)),
-                ];
-                self.block_vars = Some(Layer::fixed(Map::from_iter(vars)));
+                self.keep("ansible_failed_task", task);
+                self.keep("ansible_failed_result", Value::Object(result));
             }
             ended = self.items(&block.rescue).await;
             if ended.is_ok() {
                 ended = self.drain().await;
             }
         }
-        if !block.always.is_empty() && ended != Err(Stop::Unreachable) {
+        if !block.always.is_empty() && !matches!(ended, Err(Stop::Unreachable | Stop::Ended)) {
             self.forget_failure();
+            let failed = lock(&self.run.failed).contains(self.name);
             self.items(&block.always).await?;
             self.drain().await?;
+            if failed {
+                lock(&self.run.failed).insert(self.name.to_owned());
+            }
         }
         ended
     }
@@ -171,38 +237,104 @@ impl<'a> HostRun<'a> {
     }
 
     /// Runs the notified handlers, in the order in which they stand.
+    async fn flush(&mut self, id: usize) -> Result<(), Stop> {
+        self.base.push(id);
+        let ended = self.handlers().await;
+        self.base.pop();
+        ended
+    }
+
     fn handlers(&mut self) -> BoxFuture<'_, Result<(), Stop>> {
         Box::pin(self.called_handlers())
     }
 
     async fn called_handlers(&mut self) -> Result<(), Stop> {
-        // A handler may notify those behind it, and those before it for another round.
-        for _ in 0..20 {
-            if self.notified.is_empty() {
-                return Ok(());
-            }
-            let wanted = std::mem::take(&mut self.notified);
-            for handler in &self.batch.play.handlers {
-                let view = self.view(handler, None);
-                let name = handler.name.as_deref().unwrap_or_default();
-                let name = template::text(&view, name).unwrap_or_else(|_| name.to_owned());
-                let called = wanted.contains(&name)
-                    || wanted.contains(&handler.title())
-                    || handler.listen.iter().any(|topic| wanted.contains(topic))
-                    || self.notified.shift_remove(&name);
-                if called {
-                    self.in_handler = true;
-                    let ended = self.task(handler).await;
-                    self.in_handler = false;
-                    ended?;
-                }
-            }
-            self.drain().await?;
+        if self.notified.is_empty() {
+            return Ok(());
         }
-        Ok(())
+        // A handler may notify those behind it; those before it wait for the next round.
+        let handlers: Vec<Arc<Task>> =
+            self.batch.play.handlers.iter().cloned().chain(lock(&self.batch.handlers).iter().cloned()).collect();
+        let mut ran: IndexSet<usize> = IndexSet::new();
+        let mut called: IndexSet<usize> = IndexSet::new();
+        for at in 0..handlers.len() {
+            for name in std::mem::take(&mut self.notified) {
+                let found = self.handlers_called(&name, &handlers);
+                if found.is_empty() {
+                    let message = format!(
+                        "The requested handler '{name}' was not found in either the main handlers list nor in the listening handlers list"
+                    );
+                    self.push_failure(&Arc::clone(&handlers[at]), &message);
+                    self.drain().await?;
+                }
+                called.extend(found);
+            }
+            if !called.contains(&at) || !ran.insert(at) {
+                continue;
+            }
+            called.shift_remove(&at);
+            self.in_handler = true;
+            let mut ended = self.task(&handlers[at]).await;
+            if ended.is_ok() && at + 1 < handlers.len() && !handlers[at].common.notify.is_empty() {
+                ended = self.drain().await;
+            }
+            self.in_handler = false;
+            ended?;
+        }
+        self.in_handler = true;
+        let ended = self.drain().await;
+        self.in_handler = false;
+        for at in called {
+            self.notified.insert(handlers[at].title());
+        }
+        ended
     }
 
-    async fn task(&mut self, task: &Arc<Task>) -> Result<(), Stop> {
+    /// The handlers that a notification means: the last of that name, and all that listen to it.
+    fn handlers_called(&self, wanted: &str, handlers: &[Arc<Task>]) -> Vec<usize> {
+        let mut found = Vec::new();
+        let names: Vec<Option<String>> = handlers
+            .iter()
+            .map(|handler| {
+                let name = handler.name.as_deref()?;
+                template::text(&self.view(handler, None), name).ok()
+            })
+            .collect();
+        for (at, handler) in handlers.iter().enumerate().rev() {
+            let Some(name) = &names[at] else { continue };
+            let full = handler.role.as_ref().map(|role| format!("{} : {name}", role.name));
+            if name == wanted || full.as_deref() == Some(wanted) {
+                found.push(at);
+                break;
+            }
+        }
+        let mut seen: Vec<&String> = Vec::new();
+        for (at, handler) in handlers.iter().enumerate().rev() {
+            let listens = handler.listen.iter().any(|topic| {
+                topic == wanted || template::text(&self.view(handler, None), topic).is_ok_and(|topic| topic == wanted)
+            });
+            if !listens {
+                continue;
+            }
+            if let Some(name) = &names[at] {
+                if seen.contains(&name) {
+                    continue;
+                }
+                seen.push(name);
+            }
+            found.push(at);
+        }
+        found
+    }
+
+    /// Whether a notification means any handler.
+    pub(super) fn has_handler(&self, wanted: &str) -> bool {
+        let handlers: Vec<Arc<Task>> =
+            self.batch.play.handlers.iter().cloned().chain(lock(&self.batch.handlers).iter().cloned()).collect();
+        !self.handlers_called(wanted, &handlers).is_empty()
+    }
+
+    pub(super) async fn task(&mut self, task: &Arc<Task>) -> Result<(), Stop> {
         if self.batch.over.load(Ordering::Relaxed) || self.run.cancel.is_cancelled() {
             self.drain().await?;
             return Err(Stop::Ended);
@@ -210,67 +342,193 @@ impl<'a> HostRun<'a> {
         if !self.in_handler && !self.wanted(task) {
             return Ok(());
         }
+        self.at.clone_from(&self.base);
+        self.at.push(task.id);
+        self.synced = self.batch.play.free || self.batch.gate.alone();
         if self.queue.len() >= AHEAD {
             self.drain_one().await?;
         }
-        match &task.action {
-            Action::Meta(meta) => self.meta(task, *meta).await,
-            Action::IncludeVars(args) => self.include_vars(task, args).await,
-            Action::Module(..) => {
-                if let Some(once) = &task.common.run_once
-                    && matches!(template::truth(&self.view(task, None), once), Ok(true))
-                {
-                    return self.once(task).await;
-                }
-                self.launch(task).await
+        if self.batch.gate.waited() {
+            self.drain().await?;
+        }
+        self.publish();
+        if let Some(step) = &self.run.options.step
+            && !matches!(task.action, Action::Meta(_))
+        {
+            self.drain().await?;
+            if !self.step(step, task) {
+                return Ok(());
             }
         }
-    }
-
-    /// One host of the batch runs it; all get the result.
-    async fn once(&mut self, task: &Arc<Task>) -> Result<(), Stop> {
-        self.drain().await?;
-        let key = (self.batch.number, self.batch.index, task.id);
-        let cell = Arc::clone(lock(&self.run.once).entry(key).or_default());
-        let mut mine = false;
-        let mut ended = Ok(());
-        let once = cell
-            .get_or_init(|| async {
-                mine = true;
-                self.failure = None;
-                ended = self.launch(task).await;
-                if ended.is_ok() {
-                    ended = self.drain().await;
-                }
-                let result = self.last_result(task);
-                Once { result, failed: ended.is_err() }
-            })
-            .await
-            .clone();
-        if mine {
+        let together = !self.batch.play.free && !self.batch.gate.alone();
+        let fatal = match &task.common.any_errors_fatal {
+            Some(value) if together => matches!(template::truth(&self.base_view(), value), Ok(true)),
+            _ => false,
+        };
+        let watched = fatal || (together && self.batch.max_fail.is_some());
+        let mut ended = self.throttled(task).await;
+        if !watched {
             return ended;
         }
-        if let Some(name) = &task.register {
-            self.keep(name, Value::Object(once.result.clone()));
+        if ended.is_ok() {
+            ended = self.drain().await;
         }
-        if once.failed {
-            self.note(|summary| {
-                summary.failed += 1;
-                summary.error.get_or_insert_with(|| "a task that runs once failed on another host".into());
-            });
-            return Err(Stop::Failed);
+        self.after(task, fatal, ended).await
+    }
+
+    /// A failure of a task that concerns all hosts.
+    async fn after(&mut self, task: &Task, fatal: bool, ended: Result<(), Stop>) -> Result<(), Stop> {
+        let mut here = self.base.clone();
+        here.push(task.id);
+        if matches!(ended, Err(Stop::Failed | Stop::Unreachable)) {
+            if fatal {
+                lock(&self.batch.fallen).insert(here);
+            }
+            return ended;
+        }
+        ended?;
+        let mut behind = here.clone();
+        behind.push(usize::MAX);
+        self.wait(&behind).await;
+        let fell = fatal && lock(&self.batch.fallen).contains(&here);
+        let many = self.batch.max_fail.is_some_and(|percent| {
+            #[allow(clippy::cast_precision_loss, reason = "a share of hosts")]
+            let share = lock(&self.run.failed).len() as f64 / self.batch.hosts.len() as f64;
+            share > percent / 100.0
+        });
+        if fell || many {
+            return Err(self.fall());
         }
         Ok(())
     }
 
-    fn last_result(&self, task: &Task) -> Map<String, Value> {
-        let known = lock(&self.run.shared.known);
-        let kept = known.get(self.name).map(|known| Arc::clone(&known.kept));
-        let value = task.register.as_ref().and_then(|name| kept.as_ref()?.get(name).cloned());
-        match value {
-            Some(Value::Object(map)) => map,
-            _ => Map::new(),
+    /// Fails because another host did.
+    fn fall(&mut self) -> Stop {
+        self.queue.clear();
+        self.pending.clear();
+        lock(&self.run.failed).insert(self.name.to_owned());
+        Stop::Failed
+    }
+
+    async fn throttled(&mut self, task: &Arc<Task>) -> Result<(), Stop> {
+        let Some(throttle) = &task.common.throttle else { return self.task_now(task).await };
+        let number = template::value(&self.base_view(), throttle).map_err(|e| e.to_string()).and_then(|value| {
+            let text = text_of(&value);
+            text.trim().parse::<usize>().map_err(|_| format!("`throttle` is `{text}`, not a number of hosts"))
+        });
+        let number = match number {
+            Ok(0) => return self.task_now(task).await,
+            Ok(number) => number,
+            Err(message) => {
+                self.drain().await?;
+                self.push_failure(task, &message);
+                return self.drain().await;
+            }
+        };
+        self.drain().await?;
+        let key = ((self.batch.number, self.batch.index, self.at.clone()), number);
+        let gate = Arc::clone(
+            lock(&self.run.throttles).entry(key).or_insert_with(|| Arc::new(tokio::sync::Semaphore::new(number))),
+        );
+        let _turn = gate.acquire().await;
+        self.task_now(task).await?;
+        self.drain().await
+    }
+
+    fn task_now<'b>(&'b mut self, task: &'b Arc<Task>) -> BoxFuture<'b, Result<(), Stop>> {
+        Box::pin(async move {
+            let together = !self.batch.play.free;
+            let once = together && self.is_once(task);
+            if once {
+                return self.once(task).await;
+            }
+            if together && task.common.when.iter().any(|when| when.as_str().is_some_and(|w| w.contains("groups"))) {
+                self.sync().await?;
+            }
+            self.act(task).await
+        })
+    }
+
+    async fn act(&mut self, task: &Arc<Task>) -> Result<(), Stop> {
+        match &task.action {
+            Action::Meta(meta) => self.meta(task, *meta).await,
+            Action::IncludeVars(_) | Action::Module(..) => self.launch(task).await,
+            Action::Include(include) => {
+                self.launch(task).await?;
+                self.drain().await?;
+                self.included(task, include).await
+            }
         }
+    }
+
+    /// Whether one host does the task for all.
+    fn is_once(&self, task: &Task) -> bool {
+        if matches!(&task.action, Action::Module(module, _) if matches!(module.name, "add_host" | "pause")) {
+            return true;
+        }
+        if let Action::Meta(meta) = &task.action {
+            return matches!(
+                meta,
+                Meta::EndPlay | Meta::EndBatch | Meta::ClearFacts | Meta::ClearHostErrors | Meta::RefreshInventory
+            );
+        }
+        let view = self.base_view();
+        task.common.run_once.as_ref().is_some_and(|once| matches!(template::truth(&view, once), Ok(true)))
+    }
+
+    /// One host of the batch does it; all get the result.
+    async fn once(&mut self, task: &Arc<Task>) -> Result<(), Stop> {
+        self.sync().await?;
+        let place = self.at.clone();
+        let (chosen, mut told) = self.batch.gate.once(&place);
+        if chosen == self.name {
+            self.sharing = true;
+            let mut ended = self.act(task).await;
+            if ended.is_ok() {
+                ended = self.drain().await;
+            }
+            self.sharing = false;
+            self.batch.gate.once_done(&place, !matches!(ended, Err(Stop::Failed | Stop::Unreachable)));
+            if self.batch.over.load(Ordering::Relaxed) {
+                return Err(Stop::Ended);
+            }
+            return ended;
+        }
+        let well = told.wait_for(Option::is_some).await.is_ok_and(|well| *well != Some(false));
+        if self.batch.over.load(Ordering::Relaxed) {
+            return Err(Stop::Ended);
+        }
+        if well { Ok(()) } else { Err(self.fall()) }
+    }
+
+    /// Waits until all other hosts have done what stands before this task.
+    pub(super) async fn sync(&mut self) -> Result<(), Stop> {
+        if self.synced {
+            return self.drain().await;
+        }
+        self.drain().await?;
+        let place = self.at.clone();
+        self.wait(&place).await;
+        self.synced = true;
+        Ok(())
+    }
+
+    async fn wait(&mut self, place: &[usize]) {
+        self.permit = None;
+        self.batch.gate.wait(self.name, place).await;
+        self.permit = self.batch.forks.acquire().await.ok();
+    }
+
+    /// Tells how far this host is.
+    pub(super) fn publish(&self) {
+        match self.queue.front() {
+            Some(flight) => self.batch.gate.at(self.name, &flight.order),
+            None => self.batch.gate.at(self.name, &self.at),
+        }
+    }
+
+    fn step(&self, step: &super::Step, task: &Task) -> bool {
+        (step.0)(&self.title(task))
     }
 
     /// Prepares and sends a task, and waits where it must.
@@ -282,6 +540,15 @@ impl<'a> HostRun<'a> {
     }
 
     async fn meta(&mut self, task: &Arc<Task>, meta: Meta) -> Result<(), Stop> {
+        if matches!(meta, Meta::Noop) {
+            return Ok(());
+        }
+        self.drain().await?;
+        let told = !matches!(meta, Meta::FlushHandlers);
+        if told {
+            let title = self.title(task);
+            self.tell_task(task, &title);
+        }
         loop {
             let view = self.view(task, None);
             let mut holds = Ok(true);
@@ -293,38 +560,71 @@ impl<'a> HostRun<'a> {
             }
             match holds {
                 Ok(true) => break,
-                Ok(false) => return Ok(()),
-                Err(Error::Pending) => self.drain().await?,
-                Err(Error::Facts) => self.gather().await?,
-                Err(Error::Wrong(message)) => {
-                    self.drain().await?;
-                    self.push_failure(task, &message);
-                    return self.drain().await;
+                Ok(false) => {
+                    if told {
+                        self.tell_skip(task);
+                    }
+                    return Ok(());
+                }
+                Err(error) => {
+                    if let Some(message) = self.meet(error).await? {
+                        self.push_failure(task, &message);
+                        return self.drain().await;
+                    }
                 }
             }
         }
         match meta {
             Meta::Noop => Ok(()),
-            Meta::FlushHandlers => {
-                self.drain().await?;
-                self.handlers().await
+            Meta::FlushHandlers if self.in_handler => {
+                self.push_failure(task, "flush_handlers cannot be used as a handler");
+                self.drain().await
             }
-            Meta::EndHost => {
-                self.drain().await?;
-                Err(Stop::Ended)
-            }
-            Meta::EndPlay => {
-                self.drain().await?;
+            Meta::FlushHandlers => self.flush(task.id).await,
+            Meta::EndHost => Err(Stop::Ended),
+            Meta::EndPlay | Meta::EndBatch => {
+                if meta == Meta::EndPlay {
+                    self.run.ended.store(true, Ordering::Relaxed);
+                }
                 self.batch.over.store(true, Ordering::Relaxed);
                 Err(Stop::Ended)
             }
+            Meta::EndRole => Err(Stop::EndRole(task.role.as_ref().map(|role| role.path.clone()).unwrap_or_default())),
             Meta::ClearFacts => {
-                self.drain().await?;
-                if let Some(known) = lock(&self.run.shared.known).get_mut(self.name) {
-                    known.facts = None;
+                let mut known = lock(&self.run.shared.known);
+                for host in &self.batch.hosts {
+                    if let Some(known) = known.get_mut(host) {
+                        known.facts = None;
+                    }
                 }
                 Ok(())
             }
+            Meta::ResetConnection => {
+                self.shell = None;
+                self.run.connections.close(self.name).await;
+                self.reset = true;
+                Ok(())
+            }
+            Meta::ClearHostErrors => {
+                lock(&self.run.failed).clear();
+                lock(&self.run.unreachable).clear();
+                Ok(())
+            }
+            Meta::RefreshInventory => match self.run.refresh_inventory() {
+                Ok(()) => Ok(()),
+                Err(message) => {
+                    self.push_failure(task, &message);
+                    self.drain().await
+                }
+            },
         }
+    }
+}
+
+/// The folder of the role that an item belongs to.
+fn role_of(item: &Item) -> Option<&PathBuf> {
+    match item {
+        Item::Task(task) => task.role.as_ref().map(|role| &role.path),
+        Item::Block(block) => block.block.first().and_then(role_of),
     }
 }

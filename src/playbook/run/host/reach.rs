@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 use super::{HostRun, Stop, view::with_prefixes};
 use crate::{
     playbook::{
+        ast::Task,
         event::{Event, HostSummary, Status},
         modules::{self, Args},
         run::lock,
@@ -29,7 +30,8 @@ impl HostRun<'_> {
                 Ok(())
             }
             Err(error) => {
-                self.lose("gathering facts", &error);
+                let gather = Arc::clone(&self.batch.play.gather);
+                self.lose(&gather, &error);
                 Err(Stop::Unreachable)
             }
         }
@@ -90,10 +92,29 @@ impl HostRun<'_> {
         Ok(shell)
     }
 
+    /// The same for a task that may say how to connect.
+    pub(in crate::playbook::run) async fn shell_for(&mut self, task: &Task) -> Result<Arc<Shell>, remote::Error> {
+        let (own, play) = (&task.common, &self.batch.play.common);
+        if own.connection == play.connection && own.remote_user == play.remote_user && own.port == play.port {
+            return self.shell().await;
+        }
+        let view = self.view(task, None);
+        let target = self.run.target(self.name, &view, own).map_err(remote::Error::BadValue)?;
+        let plain = self.target()?;
+        if format!("{:?}", plain.via) == format!("{:?}", target.via) && plain.user == target.user {
+            return self.shell().await;
+        }
+        let mut target = target;
+        target.name = format!("{} as {:?} {:?}", self.name, target.user, own.connection.as_ref().map(Value::to_string));
+        // Another shell answers, and it knows nothing of failures before it.
+        self.reset = true;
+        self.run.connections.open(&target).await
+    }
+
     /// Where the host is.
     pub(in crate::playbook::run) fn target(&self) -> Result<remote::Target, remote::Error> {
         let view = self.base_view();
-        self.run.target(self.name, &view, self.batch.play).map_err(remote::Error::BadValue)
+        self.run.target(self.name, &view, &self.batch.play.common).map_err(remote::Error::BadValue)
     }
 
     pub(in crate::playbook::run) fn note(&self, change: impl FnOnce(&mut HostSummary)) {
@@ -102,7 +123,7 @@ impl HostRun<'_> {
     }
 
     /// The connection is gone, or was never there.
-    pub(in crate::playbook::run) fn lose(&mut self, task: &str, error: &remote::Error) {
+    pub(in crate::playbook::run) fn lose(&mut self, task: &Task, error: &remote::Error) {
         self.queue.clear();
         self.shell = None;
         self.run.connections.forget(self.name);
@@ -111,18 +132,20 @@ impl HostRun<'_> {
             summary.unreachable = 1;
             summary.error.get_or_insert_with(|| message.clone());
         });
-        (self.run.sink)(Event::HostResult {
-            host: self.name.to_owned(),
-            play: self.batch.number,
-            id: 0,
-            task: task.to_owned(),
-            status: Status::Unreachable,
-            ignored: false,
-            looped: false,
-            message,
-            diff: Vec::new(),
-            result: Map::from_iter([("unreachable".to_owned(), Value::Bool(true))]),
-        });
+        lock(&self.run.unreachable).insert(self.name.to_owned());
+        let title = self.title(task);
+        self.tell_task(task, &title);
+        self.tell(
+            task.id,
+            title,
+            Status::Unreachable,
+            message.clone(),
+            Map::from_iter([
+                ("changed".to_owned(), Value::Bool(false)),
+                ("msg".to_owned(), message.into()),
+                ("unreachable".to_owned(), Value::Bool(true)),
+            ]),
+        );
     }
 
     pub(super) fn fail_whole(&self, message: &str) {
@@ -130,17 +153,27 @@ impl HostRun<'_> {
             summary.failed += 1;
             summary.error.get_or_insert_with(|| message.to_owned());
         });
+        lock(&self.run.failed).insert(self.name.to_owned());
+        let result = Map::from_iter([("msg".to_owned(), message.into())]);
+        self.tell(0, "reading variables".into(), Status::Failed, message.to_owned(), result);
+    }
+
+    fn tell(&self, id: usize, task: String, status: Status, message: String, result: Map<String, Value>) {
         (self.run.sink)(Event::HostResult {
             host: self.name.to_owned(),
+            delegated: None,
             play: self.batch.number,
-            id: 0,
-            task: "reading variables".into(),
-            status: Status::Failed,
+            id,
+            order: self.at.clone(),
+            task,
+            module: String::new(),
+            status,
             ignored: false,
+            rescued: false,
             looped: false,
-            message: message.to_owned(),
+            message,
             diff: Vec::new(),
-            result: Map::new(),
+            result,
         });
     }
 }

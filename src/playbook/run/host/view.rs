@@ -4,85 +4,40 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
-use super::{HostRun, Stop};
+use super::HostRun;
 use crate::playbook::{
     ast::Task,
-    modules,
-    run::{lock, special},
-    template::{self, Error, Layer, View},
+    run::{Gathering, Known, Run, lock, prepare::Manner, special},
+    template::{self, Layer, View},
     yaml,
 };
 
 impl HostRun<'_> {
-    pub(super) async fn include_vars(&mut self, task: &Arc<Task>, args: &Map<String, Value>) -> Result<(), Stop> {
-        self.drain().await?;
-        let result = loop {
-            match self.read_included(task, args) {
-                Ok(vars) => break Ok(vars),
-                Err(Error::Facts) => self.gather().await?,
-                Err(error) => break Err(error.to_string()),
-            }
-        };
-        match result {
-            Ok(None) => {
-                self.push_skip(task);
-                self.drain().await
-            }
-            Ok(Some(vars)) => {
-                if let Some(known) = lock(&self.run.shared.known).get_mut(self.name) {
-                    let mut all = Map::clone(&known.included);
-                    all.extend(vars.clone());
-                    known.included = Arc::new(all);
-                }
-                self.push_ready(task, Map::from_iter([("ansible_included_vars".to_owned(), Value::Object(vars))]));
-                self.drain().await
-            }
-            Err(message) => {
-                self.push_failure(task, &message);
-                self.drain().await
-            }
-        }
-    }
-
-    fn read_included(&self, task: &Task, args: &Map<String, Value>) -> Result<Option<Map<String, Value>>, Error> {
-        let view = self.view(task, None);
-        for condition in &task.common.when {
-            if !template::truth(&view, condition)? {
-                return Ok(None);
-            }
-        }
-        let wrong = |message: String| Error::Wrong(message);
-        let file = args.get("file").ok_or_else(|| wrong("`include_vars` needs `file`".into()))?;
-        let file = modules::convert::text_of(&template::value(&view, file)?);
-        let base = &self.batch.play.base;
-        let mut candidates = vec![base.join("vars").join(&file), base.join(&file)];
-        for folder in task.search.iter() {
-            candidates.push(folder.join("../vars").join(&file));
-            candidates.push(folder.join(&file));
-        }
-        let path = candidates.iter().find(|path| path.is_file());
-        let path = path.ok_or_else(|| wrong(format!("there is no file `{file}`")))?;
-        let node = yaml::read_with(path, &self.run.options.vault).map_err(|fault| wrong(fault.to_string()))?;
-        let vars = node.map(|node| node.to_map()).unwrap_or_default();
-        Ok(Some(match args.get("name") {
-            Some(name) => Map::from_iter([(modules::convert::text_of(name), Value::Object(vars))]),
-            None => vars,
-        }))
-    }
-
     pub(super) fn read_vars_files(&mut self) -> Result<(), String> {
         for candidates in &self.batch.play.vars_files {
             let view = self.base_view();
             let mut found = None;
             let mut names = Vec::new();
+            let mut unknown = false;
             for candidate in candidates {
-                let name = template::text(&view, candidate).map_err(|e| format!("`vars_files`: {e}"))?;
-                let path = self.batch.play.base.join(&name);
+                let name = match template::text(&view, candidate) {
+                    Ok(name) => name,
+                    // A name that needs facts or what is not known yet is passed over, as in Ansible.
+                    Err(_) => {
+                        unknown = true;
+                        continue;
+                    }
+                };
+                let base = &self.batch.play.base;
+                let found_here = [base.join("vars").join(&name), base.join(&name)].into_iter().find(|p| p.is_file());
                 names.push(name);
-                if path.is_file() {
-                    found = Some(path);
+                if found_here.is_some() {
+                    found = found_here;
                     break;
                 }
+            }
+            if found.is_none() && unknown {
+                continue;
             }
             let Some(path) = found else { return Err(format!("`vars_files`: there is no `{}`", names.join("`, `"))) };
             let node = yaml::read_with(&path, &self.run.options.vault).map_err(|fault| fault.to_string())?;
@@ -92,18 +47,37 @@ impl HostRun<'_> {
         Ok(())
     }
 
-    pub(super) fn base_view(&self) -> Arc<View> {
+    pub(in crate::playbook::run) fn base_view(&self) -> Arc<View> {
         let (layers, known) = self.run.layers(self.name, self.batch, &self.files);
         let mut all = vec![
-            self.run.shared.extra.clone(),
+            self.alive(),
             self.magic.clone(),
+            self.run.shared.common.clone(),
+            self.run.shared.extra.clone(),
             Layer { map: Arc::clone(&known.kept), lazy: false },
+            Layer::lazy(Arc::clone(&known.included)),
         ];
         all.extend(layers);
+        all.extend(Run::defaults(self.batch));
         let mut view = View::new(all);
-        view.special = Some(special::special(&self.run.shared));
+        view.special = Some(special::special(&self.run.shared, Some(self.name)));
         view.vault = self.run.options.vault.clone();
         Arc::new(view)
+    }
+
+    /// Which hosts still take part.
+    fn alive(&self) -> Layer {
+        let lost = |name: &&String| !self.run.is_lost(name);
+        let all = lock(&self.batch.all_hosts);
+        let alive: Vec<&String> = all.iter().filter(lost).collect();
+        let batch: Vec<&String> = self.batch.hosts.iter().filter(lost).collect();
+        let map = serde_json::json!({
+            "ansible_play_hosts": alive,
+            "ansible_play_hosts_all": *all,
+            "ansible_play_batch": batch,
+            "play_hosts": batch,
+        });
+        Layer::fixed(map.as_object().cloned().unwrap_or_default())
     }
 
     /// What a task sees. `top` holds the loop's variables.
@@ -111,26 +85,140 @@ impl HostRun<'_> {
         Arc::new(self.plain_view(task, top))
     }
 
+    /// Names that come from the task's place: its role, the tags, the folders.
+    fn of_task(&self, task: &Task) -> Layer {
+        let mut map = Map::new();
+        if let Some(role) = &task.role {
+            map.insert("role_name".into(), role.name.clone().into());
+            map.insert("ansible_role_name".into(), role.name.clone().into());
+            map.insert(
+                "role_path".into(),
+                std::path::absolute(&role.path).unwrap_or_default().display().to_string().into(),
+            );
+            if !role.parents.is_empty() {
+                let names: Vec<&str> = role.parents.iter().rev().map(|parent| parent.name.as_str()).collect();
+                let paths: Vec<String> = role.parents.iter().rev().map(|p| p.path.display().to_string()).collect();
+                map.insert("ansible_parent_role_names".into(), names.into());
+                map.insert("ansible_parent_role_paths".into(), paths.into());
+            }
+        }
+        let search: Vec<String> = task
+            .search
+            .iter()
+            .filter(|path| !path.ends_with("files") && !path.ends_with("templates"))
+            .map(|path| std::path::absolute(path).unwrap_or_default().display().to_string())
+            .collect();
+        map.insert("ansible_search_path".into(), search.into());
+        map.insert("environment".into(), task.common.environment.clone().into());
+        if let Some(check) = task.common.check_mode.as_ref().and_then(Value::as_bool) {
+            map.insert("ansible_check_mode".into(), check.into());
+        }
+        if let Some(diff) = task.common.diff.as_ref().and_then(Value::as_bool) {
+            map.insert("ansible_diff_mode".into(), diff.into());
+        }
+        Layer::fixed(map)
+    }
+
     pub(in crate::playbook::run) fn plain_view(&self, task: &Task, top: Option<Layer>) -> View {
         let (base, known) = self.run.layers(self.name, self.batch, &self.files);
-        let mut layers = vec![self.run.shared.extra.clone()];
-        layers.extend(top);
+        let lazy = |vars: &Arc<Map<String, Value>>| Layer::lazy(Arc::clone(vars));
+        let mut layers: Vec<Layer> = top.into_iter().collect();
+        if self.synced {
+            layers.push(self.alive());
+        }
+        layers.push(self.of_task(task));
         layers.push(self.magic.clone());
-        layers.extend(self.block_vars.clone());
+        layers.push(self.run.shared.common.clone());
+        layers.push(self.run.shared.extra.clone());
+        layers.extend(task.common.params.iter().rev().map(lazy));
+        if let Some(role) = &task.role {
+            layers.push(lazy(&role.params));
+        }
         layers.push(Layer { map: Arc::clone(&known.kept), lazy: false });
-        layers.push(Layer::lazy(Arc::clone(&known.included)));
-        layers.extend(task.common.vars.iter().rev().map(|vars| Layer::lazy(Arc::clone(vars))));
+        layers.push(lazy(&known.included));
+        layers.extend(task.common.vars.iter().rev().map(lazy));
+        if let Some(role) = &task.role {
+            layers.push(lazy(&role.vars));
+        }
         layers.extend(base);
+        if let Some(role) = &task.role {
+            layers.push(lazy(&role.defaults));
+        }
+        layers.extend(Run::defaults(self.batch));
         let fallback = [("ansible_host", self.name)].map(|(k, v)| (k.to_owned(), Value::String(v.to_owned())));
         layers.push(Layer::fixed(Map::from_iter(fallback)));
         let mut view = View::new(layers);
         view.pending = self.pending.keys().cloned().collect();
+        if !self.synced {
+            view.pending.extend(special::OTHERS.map(str::to_owned));
+        }
         let off = self.batch.play.gather_facts.as_ref();
-        view.facts_missing = known.facts.is_none() && !matches!(off, Some(Value::Bool(false)));
-        view.special = Some(special::special(&self.run.shared));
-        view.vault = self.run.options.vault.clone();
+        let used = self.run.options.gathering != Gathering::Explicit || off.is_some();
+        view.facts_missing = known.facts.is_none() && used && !matches!(off, Some(Value::Bool(false)));
+        view.special = Some(special::special(&self.run.shared, Some(self.name)));
         view.search = Arc::clone(&task.search);
+        view.vault = self.run.options.vault.clone();
         view
+    }
+
+    /// What is known of another host, for a task that is delegated to it.
+    pub(in crate::playbook::run) fn other_view(&self, name: &str, task: &Task) -> Arc<View> {
+        let inventory = self.run.inventory();
+        let alias = inventory.names().into_iter().find(|host| {
+            host != name
+                && inventory.target(host).is_none()
+                && !inventory.knows_host(name)
+                && inventory.vars(host).get("ansible_host").and_then(Value::as_str) == Some(name)
+        });
+        let name = alias.as_deref().unwrap_or(name);
+        let known = lock(&self.run.shared.known).get(name).cloned();
+        let known = known.unwrap_or_else(|| Known { inventory: inventory.vars(name), ..Known::default() });
+        let mut layers = vec![self.run.shared.common.clone(), self.run.shared.extra.clone()];
+        layers.push(Layer { map: known.kept, lazy: false });
+        layers.push(Layer::lazy(known.included));
+        layers.extend(task.common.vars.iter().rev().map(|vars| Layer::lazy(Arc::clone(vars))));
+        layers.push(Layer::lazy(Arc::clone(&self.batch.play.vars)));
+        if let Some(facts) = known.facts {
+            layers.push(Layer { map: facts, lazy: false });
+        }
+        layers.push(Layer::lazy(known.inventory));
+        let mut view = View::new(layers);
+        view.vault = self.run.options.vault.clone();
+        view.special = Some(special::special(&self.run.shared, Some(name)));
+        Arc::new(view)
+    }
+
+    /// Whether facts were gathered.
+    pub(super) fn has_facts(&self) -> bool {
+        lock(&self.run.shared.known).get(self.name).is_some_and(|known| known.facts.is_some())
+    }
+
+    /// Whose facts and variables a task's result is.
+    pub(in crate::playbook::run) fn fact_hosts(&self, task: &Task, manner: &Manner) -> Vec<String> {
+        if let (Some(name), Some(flag)) = (&manner.delegate, &task.common.delegate_facts)
+            && template::truth(&self.base_view(), flag) == Ok(true)
+        {
+            return vec![name.clone()];
+        }
+        if self.sharing { self.batch.hosts.clone() } else { vec![self.name.to_owned()] }
+    }
+
+    /// Keeps a value for some hosts.
+    pub(in crate::playbook::run) fn keep_on(&self, hosts: &[String], name: &str, value: &Value) {
+        let mut known = lock(&self.run.shared.known);
+        for host in hosts {
+            let known = known.entry(host.clone()).or_default();
+            Arc::make_mut(&mut known.kept).insert(name.to_owned(), value.clone());
+        }
+    }
+
+    /// Keeps what `include_vars` read.
+    pub(in crate::playbook::run) fn keep_included(&self, vars: &Map<String, Value>, hosts: &[String]) {
+        let mut known = lock(&self.run.shared.known);
+        for host in hosts {
+            let known = known.entry(host.clone()).or_default();
+            Arc::make_mut(&mut known.included).extend(vars.clone());
+        }
     }
 
     /// Keeps a value for the host.
@@ -141,19 +229,24 @@ impl HostRun<'_> {
     }
 
     /// Adds facts that a module found.
-    pub(in crate::playbook::run) fn keep_facts(&self, facts: &Map<String, Value>) {
+    pub(in crate::playbook::run) fn keep_facts(&self, facts: &Map<String, Value>, hosts: &[String]) {
+        let more = with_prefixes(facts.clone());
         let mut known = lock(&self.run.shared.known);
-        let known = known.entry(self.name.to_owned()).or_default();
-        let mut all = known.facts.as_ref().map(|facts| Map::clone(facts)).unwrap_or_default();
-        let mut more = with_prefixes(facts.clone());
-        if let (Some(Value::Object(old)), Some(Value::Object(new))) =
-            (all.get_mut("ansible_facts"), more.remove("ansible_facts"))
-        {
-            old.extend(new.clone());
-            more.insert("ansible_facts".into(), Value::Object(old.clone()));
+        for host in hosts {
+            let known = known.entry(host.clone()).or_default();
+            let mut all = known.facts.as_ref().map(|facts| Map::clone(facts)).unwrap_or_default();
+            let mut more = more.clone();
+            if let (Some(Value::Object(old)), Some(Value::Object(new))) =
+                (all.get_mut("ansible_facts"), more.remove("ansible_facts"))
+            {
+                old.extend(new.clone());
+                more.insert("ansible_facts".into(), Value::Object(old.clone()));
+            } else {
+                more = with_prefixes(facts.clone());
+            }
+            all.extend(more);
+            known.facts = Some(Arc::new(all));
         }
-        all.extend(more);
-        known.facts = Some(Arc::new(all));
     }
 }
 

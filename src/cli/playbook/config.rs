@@ -1,0 +1,151 @@
+//! Ansible's configuration: `ansible.cfg` where Ansible finds it, and `ANSIBLE_…` in the environment.
+
+use std::{
+    collections::HashMap,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context as _, Result};
+
+/// What a configuration says. The environment wins over the file.
+#[derive(Debug, Default)]
+pub(super) struct Config {
+    /// The file.
+    pub(super) path: Option<PathBuf>,
+    entries: HashMap<(String, String), String>,
+    environment: bool,
+}
+
+impl Config {
+    /// Reads the first of `$ANSIBLE_CONFIG`, `./ansible.cfg`, `~/.ansible.cfg` and `/etc/ansible/ansible.cfg`.
+    pub(super) fn find() -> Result<Self> {
+        let named = std::env::var_os("ANSIBLE_CONFIG").map(PathBuf::from);
+        let named = named.map(|path| if path.is_dir() { path.join("ansible.cfg") } else { path });
+        let here = PathBuf::from("ansible.cfg");
+        // A folder that anybody may write to is not to be trusted.
+        let trusted = std::env::current_dir().ok().is_some_and(|folder| !is_open(&folder));
+        let home = std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".ansible.cfg"));
+        let candidates = [named, trusted.then_some(here), home, Some(PathBuf::from("/etc/ansible/ansible.cfg"))];
+        let path = candidates.into_iter().flatten().find(|path| path.is_file());
+        let mut config = Self { environment: true, ..Self::default() };
+        if let Some(path) = path {
+            let text =
+                std::fs::read_to_string(&path).with_context(|| format!("`{}` cannot be read", path.display()))?;
+            config.read(&text);
+            config.path = std::path::absolute(path).ok();
+        }
+        Ok(config)
+    }
+
+    fn read(&mut self, text: &str) {
+        let mut section = String::new();
+        let mut last: Option<(String, String)> = None;
+        for line in text.lines() {
+            let trimmed = line.trim();
+            if trimmed.is_empty() || trimmed.starts_with(['#', ';']) {
+                continue;
+            }
+            if let Some(name) = trimmed.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+                section = name.trim().to_owned();
+                last = None;
+                continue;
+            }
+            if line.starts_with(char::is_whitespace)
+                && let Some(value) = last.as_ref().and_then(|key| self.entries.get_mut(key))
+            {
+                value.push(' ');
+                value.push_str(trimmed);
+                continue;
+            }
+            let Some((key, value)) = trimmed.split_once(['=', ':']) else { continue };
+            let value = value.split_once(" ;").map_or(value, |(value, _)| value).trim();
+            let key = (section.clone(), key.trim().to_lowercase());
+            self.entries.insert(key.clone(), value.to_owned());
+            last = Some(key);
+        }
+    }
+
+    /// A setting; empty text says nothing.
+    pub(super) fn text(&self, section: &str, key: &str, variable: &str) -> Option<String> {
+        if !self.environment {
+            return None;
+        }
+        let said = std::env::var(variable).ok().filter(|text| !text.is_empty());
+        let said = said.or_else(|| self.entries.get(&(section.to_owned(), key.to_owned())).cloned());
+        said.map(|text| text.trim_matches(['"', '\'']).to_owned()).filter(|text| !text.is_empty())
+    }
+
+    /// A setting that is yes or no.
+    pub(super) fn flag(&self, section: &str, key: &str, variable: &str) -> Option<bool> {
+        match self.text(section, key, variable)?.to_lowercase().as_str() {
+            "1" | "true" | "yes" | "y" | "on" | "t" => Some(true),
+            _ => Some(false),
+        }
+    }
+
+    /// A list of folders, separated by colons.
+    pub(super) fn paths(&self, key: &str, variable: &str) -> Vec<PathBuf> {
+        let text = self.text("defaults", key, variable);
+        let said: Vec<PathBuf> = text.iter().flat_map(|text| text.split(':')).map(|path| self.beside(path)).collect();
+        if said.is_empty() && self.environment {
+            return ["~/.ansible/roles", "/usr/share/ansible/roles", "/etc/ansible/roles"].map(home).to_vec();
+        }
+        said
+    }
+
+    /// The inventories.
+    pub(super) fn inventory(&self) -> Vec<String> {
+        match self.text("defaults", "inventory", "ANSIBLE_INVENTORY") {
+            Some(list) => list
+                .split(',')
+                .map(str::trim)
+                .filter(|name| !name.is_empty())
+                .map(|name| {
+                    if name.starts_with("berth://") { name.to_owned() } else { self.beside(name).display().to_string() }
+                })
+                .collect(),
+            None if self.environment && Path::new("/etc/ansible/hosts").exists() => vec!["/etc/ansible/hosts".into()],
+            None => Vec::new(),
+        }
+    }
+
+    /// A path as the file means it: beside itself.
+    pub(super) fn beside(&self, path: &str) -> PathBuf {
+        let path = home(path.trim());
+        match self.path.as_ref().and_then(|file| file.parent()) {
+            Some(folder) if path.is_relative() && !path.exists() => folder.join(path),
+            _ => path,
+        }
+    }
+}
+
+fn home(path: &str) -> PathBuf {
+    match path.strip_prefix("~/") {
+        Some(rest) => {
+            std::env::var_os("HOME").map_or_else(|| PathBuf::from(path), |home| PathBuf::from(home).join(rest))
+        }
+        None => PathBuf::from(path),
+    }
+}
+
+fn is_open(folder: &Path) -> bool {
+    use std::os::unix::fs::PermissionsExt as _;
+    std::fs::metadata(folder).is_ok_and(|meta| meta.permissions().mode() & 0o002 != 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_configuration_is_read_with_sections_comments_and_long_lines() {
+        let mut config = Config { environment: true, ..Config::default() };
+        config.read(
+            "[defaults]\n# no\nforks = 7 ; a comment\nroles_path=a:b\n[ssh_connection]\nssh_args = -C\n  -o A=b\n",
+        );
+        assert_eq!(config.text("defaults", "forks", "BERTH_TEST_NONE").as_deref(), Some("7"));
+        assert_eq!(config.text("ssh_connection", "ssh_args", "BERTH_TEST_NONE").as_deref(), Some("-C -o A=b"));
+        assert_eq!(config.paths("roles_path", "BERTH_TEST_NONE"), [PathBuf::from("a"), PathBuf::from("b")]);
+        assert_eq!(config.flag("defaults", "forks", "BERTH_TEST_NONE"), Some(false));
+    }
+}
