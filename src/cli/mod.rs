@@ -130,7 +130,7 @@ async fn run(cli: Cli) -> Result<()> {
         Command::Events(args) => events::run(args, &options).await,
         Command::Users(command) => users::run(command, &options).await,
         Command::Audit(args) => audit::run(args, &options).await,
-        Command::Playbook(command) => command.run(options.output).await,
+        Command::Playbook(command) => command.run(&options).await,
         Command::Config(command) => local::config(&command, &options),
         Command::Serve(args) => local::serve(args).await,
         Command::Migrate(args) => local::migrate(args).await,

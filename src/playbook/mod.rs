@@ -2,6 +2,7 @@
 
 pub mod ast;
 mod crypt;
+pub mod doc;
 pub mod event;
 mod idle;
 pub mod inventory;

@@ -65,7 +65,8 @@ pub(super) fn step_as(
     quote_bytes(&mut inner, &body(step));
     inner.extend_from_slice(if step.plain { b"\n__p 1\n" } else { b"\n__m 1 ''\n" });
 
-    let mut outer = b"printf %s ".to_vec();
+    let mut outer = unlock(them, we_are_root);
+    outer.extend_from_slice(b"printf %s ");
     quote_bytes(&mut outer, &inner);
     outer.extend_from_slice(format!(" | {way} 3>&-\n").as_bytes());
     let mut text = b"__S=".to_vec();
@@ -77,7 +78,21 @@ pub(super) fn step_as(
 /// The line that starts a root shell inside this one, reading the same stdin; it says `go` when that will work.
 pub(super) fn climb(them: &Become) -> Result<Vec<u8>, Error> {
     let way = way(them, false, "/bin/sh")?;
-    Ok(format!("{way} -c : </dev/null && {{ __left go; {way} >&3; }}; __left $?\n").into_bytes())
+    let mut text = unlock(them, false);
+    text.extend_from_slice(format!("{way} -c : </dev/null && {{ __left go; {way} >&3; }}; __left $?\n").as_bytes());
+    Ok(text)
+}
+
+/// What gives `sudo` its password, if it wants one: on its stdin, which no list of processes shows. `sudo` remembers
+/// it for the commands of the same shell.
+fn unlock(them: &Become, we_are_root: bool) -> Vec<u8> {
+    let mut text = Vec::new();
+    if let (BecomeMethod::Sudo, false, Some(password)) = (them.method, we_are_root, &them.password) {
+        text.extend_from_slice(b"sudo -n true </dev/null >/dev/null 2>&1 || printf '%s\\n' ");
+        quote_bytes(&mut text, password.0.as_bytes());
+        text.extend_from_slice(b" | sudo -S -p '' -v >/dev/null\n");
+    }
+    text
 }
 
 fn way(them: &Become, we_are_root: bool, shell: &str) -> Result<String, Error> {

@@ -5,7 +5,7 @@ use std::{ffi::OsString, path::Path, process::ExitCode};
 use clap::Parser;
 
 use super::RunArgs;
-use crate::cli::{complain, fault, output::Format, terminal};
+use crate::cli::{client_options::ClientOptions, complain, fault, output::Format, terminal};
 
 /// The exit code for a playbook that cannot be read.
 const UNREADABLE: u8 = 4;
@@ -51,7 +51,13 @@ pub fn as_ansible_playbook() -> ExitCode {
             return ExitCode::from(fault::FAILED);
         }
     };
-    let answer = runtime.block_on(super::run(command.run, Format::Table, super::Guise::Ansible));
+    let variable = |name: &str| std::env::var(name).ok().filter(|text| !text.is_empty());
+    let client = ClientOptions {
+        output: Format::Table,
+        profile: variable("BERTH_PROFILE").unwrap_or_else(|| "default".into()),
+        url: variable("BERTH_URL"),
+    };
+    let answer = runtime.block_on(super::run(command.run, &client, super::Guise::Ansible));
     runtime.shutdown_background();
     match answer {
         Ok(code) => ExitCode::from(code),

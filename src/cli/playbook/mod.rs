@@ -16,12 +16,13 @@ mod ansible;
 mod args;
 mod ask;
 mod config;
+mod pool;
 mod secrets;
 
 pub use ansible::{as_ansible_playbook, called_as_ansible_playbook};
 
 use self::args::RunArgs;
-use super::{fault::Fault, output::Format};
+use super::{client_options::ClientOptions, fault::Fault, output::Format};
 use crate::playbook::{
     self, Connections, Event, Gathering, Inventory, Options, Playbook, Settings,
     report::{Colour, Report, Shape},
@@ -43,6 +44,15 @@ enum What {
     Check(Files),
     /// List the tasks that would run
     ListTasks(ListArgs),
+    /// Say what a module does and what it takes; without a name, which modules there are
+    Doc(DocArgs),
+}
+
+#[derive(Debug, Args)]
+struct DocArgs {
+    /// Its name
+    #[arg(value_name = "MODULE")]
+    module: Option<String>,
 }
 
 #[derive(Debug, Args)]
@@ -74,11 +84,12 @@ impl PlaybookCommand {
     /// Does what the command line says. The exit code is 0 when all is well, 1 for a playbook or inventory that cannot
     /// be used, 2 for failures on hosts, 4 for hosts that cannot be reached.
     /// With `Format::Json` each event is one line.
-    pub async fn run(self, format: Format) -> Result<()> {
+    pub async fn run(self, client: &ClientOptions) -> Result<()> {
         let code = match self.what {
-            What::Run(args) => run(*args, format, Guise::Berth).await?,
+            What::Run(args) => run(*args, client, Guise::Berth).await?,
             What::Check(files) => check(&files)?,
             What::ListTasks(args) => list(&args)?,
+            What::Doc(args) => doc(args.module.as_deref())?,
         };
         if code == 0 { Ok(()) } else { Err(Fault::Said(code).into()) }
     }
@@ -103,6 +114,28 @@ fn load(files: &Files, settings: &Settings) -> Result<Vec<Playbook>> {
         return Err(Unreadable(text).into());
     }
     Ok(found)
+}
+
+fn doc(name: Option<&str>) -> Result<u8> {
+    use playbook::modules;
+    let mut out = std::io::stdout().lock();
+    match name {
+        Some(name) => {
+            let Some(module) = modules::find(name) else {
+                let hint = modules::nearest(name).map(|near| format!("; did you mean `{near}`?"));
+                anyhow::bail!("there is no module `{name}`{}", hint.unwrap_or_default());
+            };
+            write!(out, "{}", playbook::doc::page(module))?;
+        }
+        None => {
+            let mut all: Vec<_> = modules::ALL.to_vec();
+            all.sort_by_key(|module| module.name);
+            for module in all {
+                writeln!(out, "{:20} {}", module.name, module.summary)?;
+            }
+        }
+    }
+    Ok(0)
 }
 
 fn check(files: &Files) -> Result<u8> {
@@ -141,7 +174,8 @@ enum Guise {
     Ansible,
 }
 
-async fn run(args: RunArgs, format: Format, guise: Guise) -> Result<u8> {
+async fn run(args: RunArgs, client: &ClientOptions, guise: Guise) -> Result<u8> {
+    let format = client.output;
     let config = match guise {
         Guise::Ansible => config::Config::find()?,
         Guise::Berth => config::Config::default(),
@@ -159,7 +193,11 @@ async fn run(args: RunArgs, format: Format, guise: Guise) -> Result<u8> {
         return Ok(0);
     }
     let sources = if args.inventory.is_empty() { config.inventory() } else { args.inventory.clone() };
-    let mut inventory = Inventory::load_with(&sources, &keys).context("the inventory cannot be used")?;
+    let (pools, files): (Vec<String>, Vec<String>) = sources.iter().cloned().partition(|s| s.starts_with(pool::SCHEME));
+    let mut inventory = Inventory::load_with(&files, &keys).context("the inventory cannot be used")?;
+    for source in &pools {
+        pool::add(&mut inventory, source, client).await?;
+    }
     if let Some(playbook) = playbooks.first() {
         let folder = playbook.path.parent().unwrap_or(&playbook.path);
         inventory.vars_beside(folder).context("the variables beside the playbook cannot be used")?;

@@ -106,6 +106,18 @@ impl Inventory {
         }
     }
 
+    /// Adds a machine that something else than a file knows.
+    pub fn add_machine(&mut self, name: &str, vars: Map<String, Value>, groups: &[String]) {
+        self.add_host(name, "ungrouped");
+        for group in groups {
+            self.add_host(name, group);
+        }
+        if let Some(entry) = self.hosts.get_mut(name) {
+            entry.vars.extend(vars.clone());
+        }
+        self.grown.push(grow::Grown::Host(name.to_owned(), groups.to_vec(), vars));
+    }
+
     /// Whether there is such a host or group.
     pub fn knows(&self, name: &str) -> bool {
         self.hosts.contains_key(name) || self.groups.contains_key(name)

@@ -698,4 +698,6 @@ fn batches(hosts: &[String], serial: &[Value]) -> Vec<Vec<String>> {
 }
 
 #[cfg(test)]
+mod precedence;
+#[cfg(test)]
 mod tests;

@@ -13,7 +13,7 @@ use crate::{
         },
         template::{self, Error, Layer, OMIT, View},
     },
-    remote::{Become, Step},
+    remote::{Become, Secret, Step},
 };
 
 /// What one round of a task is.
@@ -471,7 +471,10 @@ impl HostRun<'_> {
         Ok(Some(Become {
             user: user.unwrap_or_else(|| "root".into()),
             method,
-            password: options.become_password.clone(),
+            password: match var("ansible_become_password")?.or(var("ansible_become_pass")?) {
+                Some(value) => Some(Secret(convert::text_of(&value))).filter(|secret| !secret.0.is_empty()),
+                None => options.become_password.clone(),
+            },
         }))
     }
 

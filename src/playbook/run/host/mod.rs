@@ -156,7 +156,7 @@ impl<'a> HostRun<'a> {
                 ended = self.drain().await;
             }
             match ended {
-                Ok(()) => {}
+                Ok(()) | Err(Stop::EndRole(_)) => {}
                 Err(Stop::Failed) if force => {
                     self.forget_failure();
                     let rescues = std::mem::take(&mut self.rescues);
@@ -173,24 +173,23 @@ impl<'a> HostRun<'a> {
 
     pub(super) fn items<'b>(&'b mut self, items: &'b [Item]) -> BoxFuture<'b, Result<(), Stop>> {
         Box::pin(async move {
-            let mut ended: Option<PathBuf> = None;
+            let mut left: Option<PathBuf> = None;
             for item in items {
                 // After `end_role` the rest of that role is passed over.
-                if let (Some(path), Some(role)) = (&ended, role_of(item))
-                    && role == path
-                {
+                if left.is_some() && role_of(item) == left.as_ref() {
                     continue;
                 }
+                left = None;
                 let done = match item {
                     Item::Task(task) => self.task(task).await,
                     Item::Block(block) => self.block(block).await,
                 };
                 match done {
-                    Err(Stop::EndRole(path)) if self.base.is_empty() || role_of(item).is_none() => ended = Some(path),
+                    Err(Stop::EndRole(path)) => left = Some(path),
                     other => other?,
                 }
             }
-            Ok(())
+            left.map_or(Ok(()), |path| Err(Stop::EndRole(path)))
         })
     }
 

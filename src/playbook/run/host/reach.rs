@@ -20,6 +20,9 @@ impl HostRun<'_> {
     /// Gathers facts with the `setup` module.
     pub(in crate::playbook::run) async fn gather(&mut self) -> Result<(), Stop> {
         self.drain().await?;
+        if self.has_facts() {
+            return Ok(());
+        }
         let done = self.gather_now().await;
         match done {
             Ok(facts) => {
