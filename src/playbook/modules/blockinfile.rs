@@ -2,10 +2,14 @@
 
 use super::common::{
     ATTRS, BACKUP_ARGS, FILE_ARGS, Step, VALIDATE_ARGS, WRITE, arg, args,
+    edit::EDIT,
     ere::{self, Reader},
-    flag, given, required, text, with_default,
+    flag, given, lines,
+    put::PUT,
+    required, text, with_default,
 };
 use super::lineinfile::{TEXT, one_line, text_file};
+use super::talk::Talk;
 use super::{Act, Arg, Args, Kind, Module, Scope, Script};
 
 /// The module.
@@ -29,7 +33,7 @@ pub static BLOCKINFILE: Module = Module {
         FILE_ARGS, BACKUP_ARGS, VALIDATE_ARGS
     ],
     free_form: None,
-    act: Act::Shell { library: &[ATTRS, WRITE, TEXT, SH], script },
+    act: Act::Shell { library: &[ATTRS, WRITE, TEXT, PUT, EDIT, SH], script },
 };
 
 const SH: &str = include_str!("blockinfile.sh");
@@ -49,8 +53,25 @@ fn script(args: &Args, scope: &Scope) -> Result<Script, String> {
     if begin == end {
         return Err(format!("both marker lines would be `{begin}`; put `{{mark}}` into `marker`"));
     }
-    one_line(&mut step, "b_begin", "marker", Some(&begin))?;
-    one_line(&mut step, "b_finish", "marker", Some(&end))?;
+    if let Ok(script) = quick(step, args, &begin, &end) {
+        return Ok(script);
+    }
+    // What the host's tools cannot say is done here; wrong expressions are told now.
+    lines::block("", args, &begin, &end)?;
+    Ok(Talk::new(move |args, host| {
+        let (begin, end) = (begin.clone(), end.clone());
+        async move {
+            let mine = args.clone();
+            lines::lead(args, host, move |text| lines::block(text, &mine, &begin, &end)).await
+        }
+    })
+    .script())
+}
+
+/// The step for the host's awk, or why it cannot do it.
+fn quick(mut step: Step, args: &Args, begin: &str, end: &str) -> Result<Script, String> {
+    one_line(&mut step, "b_begin", "marker", Some(begin))?;
+    one_line(&mut step, "b_finish", "marker", Some(end))?;
     let present = text(args, "state") != Some("absent");
     let block = if present { text(args, "block").unwrap_or_default() } else { "" };
     let block = block.strip_suffix('\n').unwrap_or(block);
@@ -60,6 +81,9 @@ fn script(args: &Args, scope: &Scope) -> Result<Script, String> {
     step.set("b_lines", &block.split('\n').count().to_string())?;
     step.set("b_block", block)?.set_flag("b_filled", present && !text(args, "block").unwrap_or_default().is_empty());
     let (after, before) = (text(args, "insertafter"), text(args, "insertbefore"));
+    if after.or(before).is_some_and(|re| re.starts_with("(?")) {
+        return Err("flags may let it go over several lines".to_owned());
+    }
     let (place, anchor) = match (after, before) {
         (Some("BOF"), _) | (_, Some("BOF")) => ("bof", None),
         (None, None) | (Some("EOF"), _) | (_, Some("EOF")) => ("eof", None),

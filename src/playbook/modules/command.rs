@@ -162,7 +162,8 @@ fn script(args: &Args, run: &str, cmd: &str) -> Script {
     Script { text, finish: Some(if strip { finish } else { finish_unstripped }), ..Script::default() }
 }
 
-fn finish(_: &Args, result: &mut Map<String, Value>) {
+/// The lines of what a command wrote, without the line ends behind.
+pub fn finish(_: &Args, result: &mut Map<String, Value>) {
     lines(result, true);
 }
 
@@ -242,7 +243,7 @@ fn glob(path: &str) -> String {
 }
 
 /// Words as a POSIX shell would split them, without expanding anything.
-fn split(line: &str) -> Result<Vec<String>, String> {
+pub fn split(line: &str) -> Result<Vec<String>, String> {
     let mut words = Vec::new();
     let mut word: Option<String> = None;
     let mut chars = line.chars();

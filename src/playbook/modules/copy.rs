@@ -1,7 +1,9 @@
 //! `copy`: files from the controller, from text, or from elsewhere on the host.
 
 use super::common::{
-    ATTRS, BACKUP_ARGS, FILE_ARGS, Step, VALIDATE_ARGS, WRITE, arg, args, flag,
+    ATTRS, BACKUP_ARGS, FILE_ARGS, Step, VALIDATE_ARGS, WRITE, arg, args,
+    beside::{INSIDE, Source},
+    flag,
     put::{PUT, Put, put, validate},
     refuse, required, text, with_default,
 };
@@ -52,7 +54,8 @@ fn script(args: &Args, scope: &Scope) -> Result<Script, String> {
                 return Err(format!("`{dest}` is a folder; name the file that shall hold `content`"));
             }
             step.attributes(args)?;
-            let file = Put { dest, name: "content", bytes: written(content).into_bytes(), key: "content" };
+            let file =
+                Put { dest, name: "content", source: Source::Bytes(written(content).into_bytes()), key: "content" };
             put(&mut step, args, file)?;
         }
         (Some(src), None) if flag(args, "remote_src") => {
@@ -109,8 +112,7 @@ fn local(step: &mut Step, args: &Args, path: &Path, src: &str, dest: &str, prese
         if dest.ends_with('/') {
             step.set_path("b_path", dest)?.set_flag("b_quiet", true).run("b_put_folder");
         }
-        let bytes = read(path)?;
-        return put(step, args, Put { dest, name: &name, bytes, key: "src" });
+        return put(step, args, Put { dest, name: &name, source: read(path)?, key: "src" });
     }
     let top = if src.ends_with('/') { dest.to_owned() } else { format!("{}/{name}", dest.trim_end_matches('/')) };
     let mut found = vec![];
@@ -133,7 +135,7 @@ fn local(step: &mut Step, args: &Args, path: &Path, src: &str, dest: &str, prese
         }
         let args = &without_preserve(args, preserve, Some(&here));
         step.attributes(args)?;
-        put(step, args, Put { dest: &there, name: "", bytes: read(&here)?, key: &format!("src{number}") })?;
+        put(step, args, Put { dest: &there, name: "", source: read(&here)?, key: &format!("src{number}") })?;
     }
     step.set_path("b_dest", dest)?.run("out dest \"$b_dest\"");
     Ok(())
@@ -144,8 +146,13 @@ fn folder_mode(mode: &Value) -> bool {
     mode.as_str().is_some_and(|mode| mode.contains(['=', '+', '-']))
 }
 
-fn read(path: &Path) -> Result<Vec<u8>, String> {
-    std::fs::read(path).map_err(|why| format!("cannot read `{}`: {why}", path.display()))
+/// The bytes of a small file, the place of a large one.
+pub fn read(path: &Path) -> Result<Source, String> {
+    let wrong = |why: std::io::Error| format!("cannot read `{}`: {why}", path.display());
+    if path.metadata().map_err(wrong)?.len() > INSIDE {
+        return Ok(Source::File(path.to_owned()));
+    }
+    std::fs::read(path).map(Source::Bytes).map_err(wrong)
 }
 
 fn walk(top: &Path, below: &Path, found: &mut Vec<PathBuf>) -> Result<(), String> {

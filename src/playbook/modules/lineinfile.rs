@@ -2,11 +2,13 @@
 
 use super::common::{
     ATTRS, BACKUP_ARGS, FILE_ARGS, Step, VALIDATE_ARGS, WRITE, arg, args,
+    edit::EDIT,
     ere::{self, Reader},
-    flag, given,
-    put::validate,
+    flag, given, lines,
+    put::{PUT, validate},
     required, text, with_default,
 };
+use super::talk::Talk;
 use super::{Act, Arg, Args, Kind, Module, Scope, Script};
 
 /// The module.
@@ -32,7 +34,7 @@ pub static LINEINFILE: Module = Module {
         FILE_ARGS, BACKUP_ARGS, VALIDATE_ARGS
     ],
     free_form: None,
-    act: Act::Shell { library: &[ATTRS, WRITE, TEXT, SH], script },
+    act: Act::Shell { library: &[ATTRS, WRITE, TEXT, PUT, EDIT, SH], script },
 };
 
 /// Changing text files: what `lineinfile` and `blockinfile` share.
@@ -70,7 +72,30 @@ fn script(args: &Args, scope: &Scope) -> Result<Script, String> {
     if backrefs && regexp.is_none() {
         return Err("`backrefs` needs `regexp`".to_owned());
     }
+    let absent = text(args, "state") == Some("absent");
+    if absent && regexp.is_none() && search.is_none() && line.is_none() {
+        return Err("`state: absent` needs `line`, `regexp` or `search_string`".to_owned());
+    }
+    if !absent && line.is_none() {
+        return Err("`state: present` needs `line`".to_owned());
+    }
     text_file(&mut step, args)?;
+    if let Ok(script) = quick(step, args) {
+        return Ok(script);
+    }
+    // What the host's tools cannot say is done here; wrong expressions are told now.
+    lines::line("", args)?;
+    Ok(Talk::new(|args, host| async move {
+        let mine = args.clone();
+        lines::lead(args, host, move |text| lines::line(text, &mine)).await
+    })
+    .script())
+}
+
+/// The step for the host's awk and sed, or why they cannot do it.
+fn quick(mut step: Step, args: &Args) -> Result<Script, String> {
+    let (regexp, search, line) = (text(args, "regexp"), text(args, "search_string"), text(args, "line"));
+    let backrefs = flag(args, "backrefs");
     // A line may end in one line break, as in Ansible; that is no second line.
     let line = line.map(|line| line.strip_suffix('\n').unwrap_or(line));
     one_line(&mut step, "b_line", "line", line)?;
@@ -79,12 +104,9 @@ fn script(args: &Args, scope: &Scope) -> Result<Script, String> {
     let re = regexp.map(|re| ere::translate(re, Reader::Awk)).transpose()?;
     step.set_opt("b_re", re.as_deref())?.set_flag("b_re_given", re.is_some());
     if text(args, "state") == Some("absent") {
-        if regexp.is_none() && search.is_none() && line.is_none() {
-            return Err("`state: absent` needs `line`, `regexp` or `search_string`".to_owned());
-        }
         return Ok(step.run("b_line_absent").done());
     }
-    let Some(line) = line else { return Err("`state: present` needs `line`".to_owned()) };
+    let line = line.unwrap_or_default();
     let (after, before) = (text(args, "insertafter"), text(args, "insertbefore"));
     let place = match (after, before) {
         (Some("BOF"), _) | (_, Some("BOF")) => "bof",

@@ -10,6 +10,7 @@
 
 mod apt;
 pub(in crate::playbook) mod async_status;
+mod assemble;
 mod authorized_key;
 mod blockinfile;
 mod command;
@@ -20,15 +21,24 @@ mod cron;
 mod debug;
 pub mod demo_machine;
 mod facts;
+mod fetch;
 mod file;
+mod find;
+mod get_url;
 mod getent;
+mod git;
 mod group;
 mod inventory;
 mod judge;
+mod known_hosts;
 mod lineinfile;
 mod package;
 mod package_facts;
+mod pause;
 mod ping;
+mod reboot;
+mod replace;
+mod script;
 mod service;
 mod service_facts;
 mod setup;
@@ -37,9 +47,12 @@ mod stat;
 pub mod talk;
 mod template;
 pub mod trial;
+mod unarchive;
+mod uri;
 mod user;
 #[cfg(test)]
 mod user_tests;
+mod wait_for;
 
 use std::sync::Arc;
 
@@ -63,13 +76,21 @@ pub static ALL: &[&Module] = &[
     &command::RAW,
     &facts::MODULE,
     &command::SHELL,
+    &assemble::ASSEMBLE,
     &authorized_key::AUTHORIZED_KEY,
     &blockinfile::BLOCKINFILE,
     &copy::COPY,
+    &fetch::FETCH,
     &file::FILE,
+    &find::FIND,
     &group::GROUP,
+    &known_hosts::KNOWN_HOSTS,
     &lineinfile::LINEINFILE,
     &package::PACKAGE,
+    &pause::PAUSE,
+    &reboot::REBOOT,
+    &replace::REPLACE,
+    &script::SCRIPT,
     &service::SERVICE,
     &service::SYSTEMD,
     &service::SYSTEMD_SERVICE,
@@ -77,12 +98,17 @@ pub static ALL: &[&Module] = &[
     &small::HOSTNAME,
     &small::SLURP,
     &small::TEMPFILE,
-    &small::WAIT_FOR,
     &stat::STAT,
     &template::TEMPLATE,
+    &unarchive::UNARCHIVE,
+    &uri::URI,
     &user::USER,
+    &wait_for::WAIT_FOR,
+    &reboot::WAIT_FOR_CONNECTION,
     &cron::CRON,
+    &get_url::GET_URL,
     &getent::GETENT,
+    &git::GIT,
     &package_facts::PACKAGE_FACTS,
     &service_facts::SERVICE_FACTS,
     &apt::APT,

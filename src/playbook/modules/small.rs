@@ -1,6 +1,6 @@
-//! Small modules: `slurp`, `tempfile`, `hostname`, `wait_for`.
+//! Small modules: `slurp`, `tempfile`, `hostname`.
 
-use super::common::{ATTRS, Step, WRITE, arg, required, text, text_of, with_default};
+use super::common::{ATTRS, Step, WRITE, arg, required, text, with_default};
 use super::{Act, Arg, Args, Kind, Module, Scope, Script};
 use serde_json::{Map, Value};
 
@@ -19,7 +19,9 @@ pub static SLURP: Module = Module {
             let mut script = step
                 .run(
                     "[ -e \"$b_src\" ] || fail \"file not found: $b_src\"\n\
-                     [ -f \"$b_src\" ] || fail \"\\`$b_src\\` is no file\"\n\
+                     [ ! -d \"$b_src\" ] || fail \"source is a directory and must be a file: $b_src\"\n\
+                     [ -r \"$b_src\" ] || fail \"file is not readable: $b_src\"\n\
+                     [ \"$(wc -c <\"$b_src\")\" -le 3000000 ] || fail \"\\`$b_src\\` is too large to be read at once; \\`fetch\\` brings large files\"\n\
                      b_x=$(base64 <\"$b_src\") || fail \"cannot read \\`$b_src\\`\"\n\
                      out source \"$b_src\"\nout encoding base64\nout content \"$b_x\"",
                 )
@@ -134,64 +136,9 @@ fn hostname(args: &Args, scope: &Scope) -> Result<Script, String> {
     Ok(Step::new(scope).set("b_name", name)?.run("b_hostname").done())
 }
 
-/// Waiting for a port or a file.
-pub static WAIT_FOR: Module = Module {
-    name: "wait_for",
-    collections: &["ansible.builtin", "ansible.legacy"],
-    summary: "waits until a file is there or gone, or a while",
-    args: &[
-        arg("path", Kind::Path, "the file"),
-        Arg {
-            choices: &["absent", "drained", "present", "started", "stopped"],
-            ..with_default("state", Kind::Str, "started", "there or gone")
-        },
-        with_default("timeout", Kind::Int, "300", "seconds to wait at most"),
-        with_default("delay", Kind::Int, "0", "seconds to wait before looking"),
-        with_default("sleep", Kind::Int, "1", "seconds between looks"),
-        arg("msg", Kind::Str, "what to say when the time is over"),
-        arg("port", Kind::Int, "not supported: use `command: nc -z HOST PORT` with `until`"),
-        arg("host", Kind::Str, "not supported"),
-        arg("search_regex", Kind::Str, "not supported"),
-        arg("connect_timeout", Kind::Int, "not supported"),
-        arg("active_connection_states", Kind::List, "not supported"),
-        arg("exclude_hosts", Kind::List, "not supported"),
-    ],
-    free_form: None,
-    act: Act::Shell { library: &[], script: wait_for },
-};
-
-fn wait_for(args: &Args, scope: &Scope) -> Result<Script, String> {
-    super::common::refuse(
-        args,
-        &["port", "host", "search_regex", "connect_timeout", "active_connection_states", "exclude_hosts"],
-    )?;
-    let mut step = Step::new(scope);
-    for (var, name) in [("b_timeout", "timeout"), ("b_delay", "delay"), ("b_sleep", "sleep")] {
-        let seconds = args.0.get(name).and_then(Value::as_i64).unwrap_or_default();
-        if !(0..=86_400).contains(&seconds) {
-            return Err(format!("`{name}: {seconds}` is not between 0 and a day"));
-        }
-        step.set_opt(var, text_of(args, name).as_deref())?;
-    }
-    let Some(path) = text(args, "path") else {
-        return Ok(step.run("[ -n \"$CHECK\" ] || sleep \"$b_timeout\"\noutj elapsed \"$b_timeout\"").done());
-    };
-    let gone = matches!(text(args, "state"), Some("absent" | "stopped" | "drained"));
-    step.set_path("b_path", path)?.set_flag("b_gone", gone).set_opt("b_msg", text(args, "msg"))?;
-    Ok(step
-        .run(
-            "out path \"$b_path\"\nif [ -z \"$CHECK\" ]; then\n\
-             [ \"$b_delay\" = 0 ] || sleep \"$b_delay\"\nb_n=$b_delay\n\
-             until if [ -e \"$b_path\" ]; then [ -z \"$b_gone\" ]; else [ -n \"$b_gone\" ]; fi; do\n\
-             [ \"$b_n\" -lt \"$b_timeout\" ] || fail \"${b_msg:-timeout when waiting for file $b_path}\"\n\
-             sleep \"$b_sleep\"\n[ \"$b_sleep\" != 0 ] && b_n=$((b_n + b_sleep)) || b_n=$((b_n + 1))\ndone\noutj elapsed \"$b_n\"\nfi",
-        )
-        .done())
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{HOSTNAME, SLURP, TEMPFILE, WAIT_FOR, one_line};
+    use super::{HOSTNAME, SLURP, TEMPFILE, one_line};
     use crate::playbook::modules::common::{
         trial::{Trial, args},
         world::{Kind, World},
@@ -225,19 +172,6 @@ mod tests {
             assert!(trial.path(name).is_dir() && name.starts_with("a b") && name.ends_with("-d"));
             assert_eq!(trial.mode(name), 0o700);
             assert!(trial.run(shell, &TEMPFILE, &args(&TEMPFILE, "{prefix: '../x'}")).failed.is_some());
-        }
-    }
-
-    #[test]
-    fn waiting_ends_when_the_file_is_there_and_when_time_is_over() {
-        let trial = Trial::new();
-        for shell in Trial::SHELLS {
-            trial.wipe();
-            trial.write("f", "", 0o644);
-            assert!(trial.run(shell, &WAIT_FOR, &args(&WAIT_FOR, "{path: f}")).failed.is_none());
-            assert!(trial.run(shell, &WAIT_FOR, &args(&WAIT_FOR, "{path: g, state: absent}")).failed.is_none());
-            let late = trial.run(shell, &WAIT_FOR, &args(&WAIT_FOR, "{path: g, timeout: 2, sleep: 0, msg: too late}"));
-            assert_eq!(late.failed.unwrap(), "too late");
         }
     }
 

@@ -20,11 +20,16 @@ pub static STAT: Module = Module {
         },
         Arg {
             aliases: &["mime", "mime_type", "mime-type"],
-            ..with_default("get_mime", Kind::Bool, "true", "accepted; the type is not looked for")
+            ..with_default(
+                "get_mime",
+                Kind::Bool,
+                "true",
+                "with its type and charset, where the host has `file`; text is known without",
+            )
         },
         Arg {
             aliases: &["attr", "attributes"],
-            ..with_default("get_attributes", Kind::Bool, "true", "accepted; chattr flags are not looked for")
+            ..with_default("get_attributes", Kind::Bool, "true", "with its flags, where the host has `lsattr`")
         },
         arg("get_md5", Kind::Bool, "accepted and ignored, as in Ansible"),
         arg("get_selinux_context", Kind::Bool, "accepted; not looked for"),
@@ -56,6 +61,28 @@ b_stat() {
     b_x=$("${b_algo}sum" <"$b_path") || fail "cannot read \`$b_path\`: \`${b_algo}sum\` failed"
     out checksum "${b_x%% *}"
   fi
+  if [ -n "$b_mime" ]; then b_stat_mime; fi
+  if [ -n "$b_lsattr" ] && { [ -f "$b_path" ] || [ -d "$b_path" ]; } && { [ -n "$b_L" ] || [ ! -h "$b_path" ]; } && command -v lsattr >/dev/null; then
+    b_x=$(lsattr -vd -- "$b_path" 2>/dev/null) && out attr "${b_x%"$b_path"}"
+  fi
+  return 0
+}
+# b_stat_mime: type and charset, by `file` or, for plain text and the kinds without content, without it.
+b_stat_mime() {
+  if command -v file >/dev/null; then
+    b_x=$(file --mime-type --mime-encoding $b_L -- "$b_path" 2>/dev/null) || return 0
+    b_x=${b_x#"$b_path"}
+    b_x=${b_x#:}
+    case $b_x in *charset=*) out mime "$b_x"; return 0 ;; esac
+  fi
+  if [ -h "$b_path" ] && [ -z "$b_L" ]; then b_x='inode/symlink; charset=binary'
+  elif [ -d "$b_path" ]; then b_x='inode/directory; charset=binary'
+  elif [ ! -f "$b_path" ] || [ ! -r "$b_path" ]; then b_x='unknown; charset=unknown'
+  elif [ ! -s "$b_path" ]; then b_x='inode/x-empty; charset=binary'
+  # Nothing is left when printable letters are taken out.
+  elif [ -z "$(head -c 65536 -- "$b_path" | LC_ALL=C tr -d '\011-\015\033\040-\176' | head -c 1 | od -An -tx1)" ]; then b_x='text/plain; charset=us-ascii'
+  else b_x='unknown; charset=unknown'; fi
+  out mime "$b_x"
 }
 "#;
 
@@ -64,7 +91,9 @@ fn script(args: &Args, scope: &Scope) -> Result<Script, String> {
     step.set_path("b_path", text(args, "path").unwrap_or_default())?.set_flag("b_follow", flag(args, "follow"));
     let wanted = !given(args, "get_checksum") || flag(args, "get_checksum");
     let algorithm = text(args, "checksum_algorithm").unwrap_or("sha1");
-    step.set("b_algo", if wanted { algorithm } else { "" })?.run("b_stat");
+    step.set("b_algo", if wanted { algorithm } else { "" })?;
+    let on = |name: &str| !given(args, name) || flag(args, name);
+    step.set_flag("b_mime", on("get_mime")).set_flag("b_lsattr", on("get_attributes")).run("b_stat");
     let mut script = step.done();
     script.finish = Some(finish);
     Ok(script)
@@ -93,23 +122,14 @@ const PERMISSIONS: [(u64, &str); 9] = [
     (0o001, "xoth"),
 ];
 
-fn finish(args: &Args, result: &mut Map<String, Value>) {
-    let path = result.shift_remove("path").unwrap_or_default();
-    let Some(Value::String(raw)) = result.shift_remove("raw") else {
-        result.insert("stat".to_owned(), json!({"exists": false}));
-        return;
-    };
-    let may = result.shift_remove("may").unwrap_or_default();
-    let may = may.as_str().unwrap_or_default();
-    let (numbers, names) =
-        raw.rsplit_once(' ').map_or((raw.as_str(), ""), |(numbers, _)| (numbers, &raw[numbers.len() + 1..]));
+/// What a line of `stat` says of a path: its mode, kind, owner, sizes and times, as Ansible names them.
+pub fn facts(raw: &str) -> Map<String, Value> {
+    let (numbers, names) = raw.rsplit_once(' ').map_or((raw, ""), |(numbers, _)| (numbers, &raw[numbers.len() + 1..]));
     let field: Vec<&str> = numbers.split(' ').collect();
     let number = |at: usize| field.get(at).and_then(|text| text.parse::<u64>().ok()).unwrap_or_default();
     let hex = |at: usize| field.get(at).and_then(|text| u64::from_str_radix(text, 16).ok()).unwrap_or_default();
     let bits = hex(0);
     let mut stat = Map::new();
-    stat.insert("exists".to_owned(), true.into());
-    stat.insert("path".to_owned(), path);
     stat.insert("mode".to_owned(), format!("{:04o}", bits & 0o7777).into());
     for (bit, name) in KINDS {
         stat.insert(name.to_owned(), (bits & 0o170_000 == bit).into());
@@ -131,6 +151,48 @@ fn finish(args: &Args, result: &mut Map<String, Value>) {
     let (owner, group) = names.split_once(':').unwrap_or_default();
     stat.insert("pw_name".to_owned(), owner.into());
     stat.insert("gr_name".to_owned(), group.into());
+    stat
+}
+
+/// What a letter of `lsattr` means.
+fn flag_name(letter: char) -> Option<&'static str> {
+    Some(match letter {
+        'A' => "noatime",
+        'a' => "append",
+        'c' => "compressed",
+        'C' => "nocow",
+        'd' => "nodump",
+        'D' => "dirsync",
+        'e' => "extents",
+        'E' => "encrypted",
+        'h' => "blocksize",
+        'i' => "immutable",
+        'I' => "indexed",
+        'j' => "journalled",
+        'N' => "inline",
+        's' => "zero",
+        'S' => "synchronous",
+        't' => "notail",
+        'T' => "blockroot",
+        'u' => "undelete",
+        'X' => "compressedraw",
+        'Z' => "compresseddirty",
+        _ => return None,
+    })
+}
+
+fn finish(_: &Args, result: &mut Map<String, Value>) {
+    let path = result.shift_remove("path").unwrap_or_default();
+    let Some(Value::String(raw)) = result.shift_remove("raw") else {
+        result.insert("stat".to_owned(), json!({"exists": false}));
+        return;
+    };
+    let may = result.shift_remove("may").unwrap_or_default();
+    let may = may.as_str().unwrap_or_default();
+    let mut stat = Map::new();
+    stat.insert("exists".to_owned(), true.into());
+    stat.insert("path".to_owned(), path);
+    stat.extend(facts(&raw));
     for (letter, name) in [('r', "readable"), ('w', "writeable"), ('x', "executable")] {
         stat.insert(name.to_owned(), may.contains(letter).into());
     }
@@ -141,7 +203,21 @@ fn finish(args: &Args, result: &mut Map<String, Value>) {
     if let Some(sum) = result.shift_remove("checksum") {
         stat.insert("checksum".to_owned(), sum);
     }
-    let _ = args;
+    if let Some(mime) = result.shift_remove("mime") {
+        let mime = mime.as_str().unwrap_or_default();
+        let (kind, charset) = mime.split_once("charset=").unwrap_or((mime, "unknown"));
+        stat.insert("mimetype".to_owned(), kind.trim().trim_end_matches(';').into());
+        stat.insert("charset".to_owned(), charset.trim().into());
+    }
+    if let Some(attr) = result.shift_remove("attr") {
+        let attr = attr.as_str().unwrap_or_default();
+        let (version, flags) = attr.trim().split_once(char::is_whitespace).unwrap_or_default();
+        let flags: String = flags.chars().filter(|c| c.is_ascii_alphabetic()).collect();
+        stat.insert("version".to_owned(), version.into());
+        let names: Vec<Value> = flags.chars().filter_map(flag_name).map(Value::from).collect();
+        stat.insert("attributes".to_owned(), names.into());
+        stat.insert("attr_flags".to_owned(), flags.into());
+    }
     result.insert("stat".to_owned(), Value::Object(stat));
 }
 
@@ -166,6 +242,7 @@ mod tests {
             };
             let file = look("{path: f}");
             assert_eq!(file["checksum"], "a9993e364706816aba3e25717850c26c9cd0d89d");
+            assert_eq!((&file["mimetype"], &file["charset"]), (&"text/plain".into(), &"us-ascii".into()));
             assert_eq!((&file["mode"], &file["size"], &file["isreg"]), (&"0640".into(), &3.into(), &true.into()));
             assert_eq!((&file["roth"], &file["rgrp"], &file["pw_name"]), (&false.into(), &true.into(), &"root".into()));
             let link = look("{path: l}");

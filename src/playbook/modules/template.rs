@@ -1,7 +1,9 @@
 //! `template`: a Jinja2 file of the controller, rendered, on the host.
 
 use super::common::{
-    ATTRS, BACKUP_ARGS, FILE_ARGS, Step, VALIDATE_ARGS, WRITE, arg, args, flag,
+    ATTRS, BACKUP_ARGS, FILE_ARGS, Step, VALIDATE_ARGS, WRITE, arg, args,
+    beside::Source,
+    flag,
     put::{PUT, Put, put},
     required, text, with_default,
 };
@@ -77,7 +79,7 @@ fn script(args: &Args, scope: &Scope) -> Result<Script, String> {
     let mut step = Step::new(scope);
     step.attributes(&args)?;
     let dest = text(&args, "dest").unwrap_or_default();
-    put(&mut step, &args, Put { dest, name: &name, bytes: bytes.into_bytes(), key: "src" })?;
+    put(&mut step, &args, Put { dest, name: &name, source: Source::Bytes(bytes.into_bytes()), key: "src" })?;
     Ok(step.done())
 }
 

@@ -2,15 +2,20 @@
 //!
 //! Everything that comes from a playbook reaches the shell through [`Step`], which quotes it.
 
+pub mod beside;
+pub mod edit;
 pub mod ere;
-mod mode;
+pub mod lines;
+pub mod mode;
 pub mod put;
+pub mod python;
 #[cfg(test)]
 pub mod trial;
+pub mod web;
 #[cfg(test)]
 pub mod world;
 
-use super::{Arg, Args, Kind, Scope, Script};
+use super::{Arg, Args, Finish, Kind, Scope, Script};
 use serde_json::{Map, Value};
 use std::fmt::Write as _;
 
@@ -182,6 +187,8 @@ fn variable(tail: &str) -> (&str, usize) {
 #[derive(Debug, Default)]
 pub struct Step {
     script: Script,
+    /// Files for the step: name, bytes, how many, and the text that asks whether the host has them.
+    sources: Vec<(String, beside::Source, u64, String)>,
 }
 
 impl Step {
@@ -255,9 +262,35 @@ impl Step {
         Ok(self)
     }
 
+    /// Bytes that will be at `$FILES/name`; when they are many, `probe` first adds to `b_need` what the host lacks.
+    pub fn source(&mut self, name: &str, source: beside::Source, len: u64, probe: String) -> &mut Self {
+        self.sources.push((name.to_owned(), source, len, probe));
+        self
+    }
+
+    /// Turns the raw result into what `register` holds.
+    pub fn finish(&mut self, finish: Finish) -> &mut Self {
+        self.script.finish = Some(finish);
+        self
+    }
+
     /// The finished step.
     pub fn done(&mut self) -> Script {
-        std::mem::take(&mut self.script)
+        let sources = std::mem::take(&mut self.sources);
+        let mut script = std::mem::take(&mut self.script);
+        let inside = sources.iter().map(|(_, _, len, _)| len).sum::<u64>() <= beside::INSIDE;
+        let mut probe = String::new();
+        let mut beside = Vec::new();
+        for (name, source, _, look) in sources {
+            match source {
+                beside::Source::Bytes(bytes) if inside => script.files.push((name, bytes)),
+                source => {
+                    probe.push_str(&look);
+                    beside.push((name, source));
+                }
+            }
+        }
+        if beside.is_empty() { script } else { beside::ask_first(script, probe, beside) }
     }
 }
 

@@ -37,10 +37,72 @@ fn is_clause(clause: &str) -> bool {
             .all(|perms| perms.chars().all(|c| "rwxXst".contains(c)) || matches!(perms, "u" | "g" | "o"))
 }
 
+/// The bits that a mode, parsed before, makes of `now`.
+pub fn bits(spec: &str, now: u64, folder: bool) -> u64 {
+    if let Ok(bits) = u64::from_str_radix(spec, 8) {
+        return bits;
+    }
+    let mut mode = now;
+    for clause in spec.split(',') {
+        let ops = clause.trim_start_matches(['u', 'g', 'o', 'a']);
+        let who = &clause[..clause.len() - ops.len()];
+        let all = who.is_empty() || who.contains('a');
+        let mut rest = ops;
+        while let Some(op) = rest.chars().next() {
+            let end = rest[1..].find(['+', '-', '=']).map_or(rest.len(), |at| at + 1);
+            let perms = &rest[1..end];
+            for (letter, shift) in [('u', 6), ('g', 3), ('o', 0)] {
+                if !all && !who.contains(letter) {
+                    continue;
+                }
+                let mut three = match perms {
+                    "u" => now >> 6 & 7,
+                    "g" => now >> 3 & 7,
+                    "o" => now & 7,
+                    _ => 0,
+                };
+                if !matches!(perms, "u" | "g" | "o") {
+                    let x = perms.contains('x') || perms.contains('X') && (folder || now & 0o111 != 0);
+                    three = u64::from(perms.contains('r')) << 2 | u64::from(perms.contains('w')) << 1 | u64::from(x);
+                }
+                let (special, mark) = match letter {
+                    'u' => (0o4000, 's'),
+                    'g' => (0o2000, 's'),
+                    _ => (0o1000, 't'),
+                };
+                let set = three << shift
+                    | if perms.contains(mark) && !matches!(perms, "u" | "g" | "o") { special } else { 0 };
+                match op {
+                    '+' => mode |= set,
+                    '-' => mode &= !set,
+                    _ => mode = mode & !(7 << shift | special) | set,
+                }
+            }
+            rest = &rest[end..];
+        }
+    }
+    mode
+}
+
 #[cfg(test)]
 mod tests {
-    use super::parse;
+    use super::{bits, parse};
     use serde_json::json;
+
+    #[test]
+    fn symbolic_modes_become_bits() {
+        for (spec, now, folder, meant) in [
+            ("640", 0, false, 0o640),
+            ("u=rw,g=r,o=", 0o777, false, 0o640),
+            ("a+X", 0o644, false, 0o644),
+            ("a+X", 0o644, true, 0o755),
+            ("u+s,o-rwx", 0o755, false, 0o4750),
+            ("g=u", 0o640, false, 0o660),
+            ("+t", 0o777, true, 0o1777),
+        ] {
+            assert_eq!(bits(spec, now, folder), meant, "{spec}");
+        }
+    }
 
     #[test]
     fn modes_of_every_spelling() {

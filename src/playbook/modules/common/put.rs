@@ -1,8 +1,10 @@
 //! Putting a whole file in its place: what `copy`, `template` and others share.
 
-use super::{Args, Step, flag, given, quote, text};
+use super::{Args, Step, beside::Source, flag, given, quote, text};
+use md5::Md5;
+use sha1::Sha1;
 use sha2::{Digest, Sha256};
-use std::fmt::Write as _;
+use std::{fmt::Write as _, io::Read as _};
 
 /// The shell side; needs `ATTRS` and `WRITE`.
 pub const PUT: &str = include_str!("put.sh");
@@ -18,39 +20,86 @@ pub struct Put<'a> {
     /// The name the file gets when `dest` is a folder.
     pub name: &'a str,
     /// What it shall hold.
-    pub bytes: Vec<u8>,
+    pub source: Source,
     /// The name under which its bytes travel when they are many.
     pub key: &'a str,
 }
 
 /// Adds to `step` what `b_put` needs and calls it.
 pub fn put(step: &mut Step, args: &Args, file: Put) -> Result<(), String> {
-    step.set_path("b_dest", file.dest)?;
-    step.set("b_name", file.name)?;
-    step.set_flag("b_force", !given(args, "force") || flag(args, "force"));
-    step.set_flag("b_follow", flag(args, "follow"));
+    let seen = Seen::of(&file.source)?;
+    let mut look = Step::default();
+    look.set_path("b_dest", file.dest)?;
+    look.set("b_name", file.name)?;
+    look.set_flag("b_force", !given(args, "force") || flag(args, "force"));
+    look.set_flag("b_follow", flag(args, "follow"));
+    look.set("b_sum", &seen.sha256)?;
+    look.set("b_len", &seen.len.to_string())?;
+    let look = look.done().text;
+    step.run(&look);
     step.set_flag("b_backup", flag(args, "backup"));
     step.set_flag("b_inplace", flag(args, "unsafe_writes"));
     validate(step, args)?;
-    let mut sum = String::with_capacity(64);
-    for byte in Sha256::digest(&file.bytes) {
-        let _ = write!(sum, "{byte:02x}");
-    }
-    step.set("b_sum", &sum)?;
-    step.set("b_len", &file.bytes.len().to_string())?;
-    match String::from_utf8(file.bytes) {
-        Ok(text) if text.len() <= INLINE && !text.contains('\0') => {
+    step.run(&format!("out checksum {}\nout md5sum {}", seen.sha1, seen.md5));
+    let inline = match file.source {
+        Source::Bytes(bytes) if bytes.len() <= INLINE => {
+            String::from_utf8(bytes).map_err(|e| Source::Bytes(e.into_bytes()))
+        }
+        other => Err(other),
+    };
+    match inline {
+        Ok(text) if !text.contains('\0') => {
             step.set("b_text", &text)?.set_flag("b_inline", true);
             step.set("b_from", "")?;
         }
         other => {
-            let bytes = other.map_or_else(std::string::FromUtf8Error::into_bytes, String::into_bytes);
+            let source = other.map_or_else(|source| source, |text| Source::Bytes(text.into_bytes()));
             step.set("b_text", "")?.set_flag("b_inline", false).run(&format!("b_from=$FILES/{}", file.key));
-            step.file(file.key, bytes);
+            step.source(file.key, source, seen.len, format!("{look}b_inline=\nb_key={}\nb_put_probe\n", file.key));
         }
     }
     step.run("b_put");
     Ok(())
+}
+
+/// What a file is, in numbers.
+pub struct Seen {
+    /// How many bytes.
+    pub len: u64,
+    /// In hex, as the next two.
+    pub sha256: String,
+    /// What results carry as `checksum`.
+    pub sha1: String,
+    /// What results carry as `md5sum`.
+    pub md5: String,
+}
+
+impl Seen {
+    /// Reads it once.
+    pub fn of(source: &Source) -> Result<Self, String> {
+        let mut from = source.open()?;
+        let (mut long, mut short, mut old) = (Sha256::new(), Sha1::new(), Md5::new());
+        let mut buffer = vec![0; 64 * 1024];
+        let mut len = 0;
+        loop {
+            let got = from.read(&mut buffer).map_err(|why| format!("cannot read the source: {why}"))?;
+            if got == 0 {
+                break;
+            }
+            len += got as u64;
+            long.update(&buffer[..got]);
+            short.update(&buffer[..got]);
+            old.update(&buffer[..got]);
+        }
+        Ok(Self { len, sha256: hex(&long.finalize()), sha1: hex(&short.finalize()), md5: hex(&old.finalize()) })
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
 }
 
 /// The task's `validate` as the function `b_validate`, run beside the new file.

@@ -1,11 +1,25 @@
-# b_put: the file b_dest holds b_text, or what b_from holds (b_len bytes, b_sum), with the task's attributes.
-b_put() {
+# b_put_where: b_dest as the file it means, looked at.
+b_put_where() {
   case $b_dest in
     */) b_dest=$b_dest$b_name ;;
     *) [ ! -d "$b_dest" ] || b_dest=${b_dest%/}/$b_name ;;
   esac
   if [ -n "$b_follow" ] && [ -h "$b_dest" ]; then b_real "$b_dest"; b_dest=$b_path; fi
   b_look "$b_dest"
+}
+# b_put_probe: adds b_key to b_need when b_dest does not hold the wanted bytes and shall.
+b_put_probe() {
+  b_put_where
+  case $b_T in
+    absent) ;;
+    directory) return 0 ;;
+    *) if [ -z "$b_force" ] || b_same; then return 0; fi ;;
+  esac
+  b_need="$b_need $b_key"
+}
+# b_put: the file b_dest holds b_text, or what b_from holds (b_len bytes, b_sum), with the task's attributes.
+b_put() {
+  b_put_where
   case $b_T in
     absent)
       case $b_dest in */*) b_dir=${b_dest%/*}/ ;; *) b_dir=. ;; esac
@@ -69,6 +83,8 @@ b_diff_put() {
     b_S=
     [ "$b_T" != file ] || [ "$b_SIZE" -gt 65536 ] || b_S=$(cat -- "$b_dest"; echo x)
     differ "$b_dest" "${b_S%x}" "$b_text"
+  elif [ ! -e "$b_from" ]; then
+    differ "$b_dest" '' "($b_len bytes, not sent in check mode)"
   else
     if [ "$b_T" = file ]; then differ_file "$b_dest" "$b_dest" "$b_from"; else differ_file "$b_dest" /dev/null "$b_from"; fi
   fi

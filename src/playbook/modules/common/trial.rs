@@ -1,11 +1,18 @@
 //! A bench for trying a module's shell text without a connection: a small stand-in for the driver.
 
-use crate::playbook::modules::{Act, Args, Module, Scope, convert};
+use crate::{
+    playbook::modules::{
+        Act, Args, AsyncScope, Module, Scope, Script, convert,
+        talk::{Answer, Host, Talk},
+    },
+    remote::Reply,
+};
 use serde_json::{Map, Value};
 use std::{
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     process::{Command, Stdio},
+    sync::Arc,
 };
 
 /// The driver's functions, each record ended by a byte that no text of ours holds.
@@ -18,6 +25,7 @@ skip() { printf 'S%s\036' "$1" >&3; exit 0; }
 warn() { printf 'W%s\036' "$1" >&3; }
 differ() { [ -z "$DIFF" ] || printf 'D%s\n%s\037%s\036' "$1" "$2" "$3" >&3; }
 differ_file() { [ -z "$DIFF" ] || { printf 'D%s\n' "$1"; cat "$2"; printf '\037'; cat "$3"; printf '\036'; } >&3; }
+capture() { "$@" >told.o 2>told.e 3>&-; __c=$?; outj rc "$__c"; out_file stdout told.o; out_file stderr told.e; rm -f told.o told.e; return "$__c"; }
 out_file() { printf 'O%s\n' "$1" >&3; cat "$2" >&3; printf '\036' >&3; }
 "#;
 
@@ -26,6 +34,7 @@ out_file() { printf 'O%s\n' "$1" >&3; cat "$2" >&3; printf '\036' >&3; }
 pub struct Said {
     pub changed: bool,
     pub failed: Option<String>,
+    pub skipped: Option<String>,
     pub result: Map<String, Value>,
     pub diffs: Vec<(String, String, String)>,
     pub stderr: String,
@@ -112,31 +121,102 @@ impl Trial {
         };
         let before = format!("PATH={tools}; export PATH\n{before}");
         let search = [self.dir.path().to_path_buf()];
-        let (text, sent) = match program(module, args, &search, &before, stand_in, &files.display().to_string()) {
+        let script = match script_of(module, args, &search, &before) {
             Ok(made) => made,
             Err(why) => return Said { failed: Some(why), ..Said::default() },
         };
-        std::fs::create_dir_all(&files).unwrap();
-        for (name, bytes) in &sent {
+        let bench = Bench {
+            module_library: library_of(module),
+            before,
+            stand_in: stand_in.to_owned(),
+            files,
+            dir: self.dir.path().to_path_buf(),
+            shell,
+        };
+        match script.talk {
+            None => bench.step(&script),
+            Some(talk) => converse(&bench, &talk, args, &search),
+        }
+    }
+}
+
+/// Runs steps, each in a process of its own.
+#[derive(Debug, Clone)]
+struct Bench {
+    module_library: String,
+    before: String,
+    stand_in: String,
+    files: PathBuf,
+    dir: PathBuf,
+    shell: Shell,
+}
+
+impl Bench {
+    fn step(&self, script: &Script) -> Said {
+        let Self { before, stand_in, module_library, files, dir, shell } = self;
+        let text = text_of(&files.display().to_string(), before, module_library, stand_in, &script.text);
+        std::fs::create_dir_all(files).unwrap();
+        for (name, bytes) in &script.files {
             std::fs::write(files.join(name), bytes).unwrap();
         }
-        let told = self.dir.path().join("told");
-        let program = self.dir.path().join("program");
+        let told = dir.join("told");
+        let program = dir.join("program");
         std::fs::write(&program, text).unwrap();
         let mut command = match shell {
             Shell::Dash => Command::new("dash"),
             Shell::Busybox => Command::new("busybox"),
         };
-        if shell == Shell::Busybox {
+        if *shell == Shell::Busybox {
             command.arg("ash");
         }
         let wrapped = format!(". {} 3>{}", program.display(), told.display());
-        let answer = command.args(["-c", &wrapped]).current_dir(self.path("")).stdin(Stdio::null()).output().unwrap();
+        let answer = command.args(["-c", &wrapped]).current_dir(dir.join("d")).stdin(Stdio::null()).output().unwrap();
         let mut said = parse(&std::fs::read(&told).unwrap());
         said.stderr = String::from_utf8_lossy(&answer.stderr).into_owned();
         assert!(answer.stdout.is_empty(), "talked: {}", String::from_utf8_lossy(&answer.stdout));
         said
     }
+}
+
+/// Leads a conversation whose steps run on the bench.
+fn converse(bench: &Bench, talk: &Talk, args: &Args, search: &[PathBuf]) -> Said {
+    let mine = bench.clone();
+    let host = Host {
+        scope: AsyncScope {
+            vars: Map::new(),
+            search: search.to_vec(),
+            check: bench.before.contains("CHECK=1"),
+            diff: true,
+            no_log: false,
+            progress: Arc::new(|_: &str| {}),
+            cancel: tokio_util::sync::CancellationToken::new(),
+        },
+        ask: Arc::new(move |script| {
+            let said = mine.step(&script);
+            let reply = Reply {
+                changed: said.changed,
+                failed: said.failed,
+                skipped: said.skipped,
+                result: said.result,
+                diffs: said.diffs,
+                ..Reply::default()
+            };
+            Box::pin(async move {
+                let answer: Answer = Box::pin(async move { Ok(reply) });
+                Ok(answer)
+            })
+        }),
+        reconnect: Arc::new(|| Box::pin(async { Ok(()) })),
+        local: false,
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let outcome = runtime.block_on(talk.begin(args.clone(), host)).unwrap();
+    let mut result = outcome.result;
+    let diffs = result.shift_remove("diff").and_then(|diff| diff.as_array().cloned()).unwrap_or_default();
+    let text = |diff: &Value, key: &str| diff[key].as_str().unwrap_or_default().to_owned();
+    let diffs = diffs.iter().map(|d| (text(d, "after_header"), text(d, "before"), text(d, "after"))).collect();
+    let skipped = (result.get("skipped") == Some(&Value::Bool(true))).then(String::new);
+    Said { changed: outcome.changed, failed: outcome.failed, skipped, result, diffs, stderr: String::new() }
 }
 
 /// Names and bytes.
@@ -151,6 +231,23 @@ pub fn program(
     stand_in: &str,
     files: &str,
 ) -> Result<(String, Files), String> {
+    let script = script_of(module, args, search, before)?;
+    assert!(script.talk.is_none(), "{} wants to talk", module.name);
+    Ok((text_of(files, before, &library_of(module), stand_in, &script.text), script.files))
+}
+
+fn library_of(module: &Module) -> String {
+    let Act::Shell { library, .. } = &module.act else { panic!("{} has no shell side", module.name) };
+    library.concat()
+}
+
+fn text_of(files: &str, before: &str, library: &str, stand_in: &str, text: &str) -> String {
+    format!(
+        "FILES={files}\nunset CDPATH\n{before}\n{DRIVER}\n{library}\n{stand_in}\n( set --\n{text}\n) || printf 'E%s\\036' $? >&3"
+    )
+}
+
+fn script_of(module: &Module, args: &Args, search: &[PathBuf], before: &str) -> Result<Script, String> {
     let vars = Map::new();
     let scope = Scope {
         vars: &vars,
@@ -162,14 +259,8 @@ pub fn program(
         diff: true,
         no_log: false,
     };
-    let Act::Shell { library, script } = &module.act else { panic!("{} has no shell side", module.name) };
-    let script = script(args, &scope)?;
-    let text = format!(
-        "FILES={files}\nunset CDPATH\n{before}\n{DRIVER}\n{}\n{stand_in}\n( set --\n{}\n) || printf 'E%s\\036' $? >&3",
-        library.concat(),
-        script.text
-    );
-    Ok((text, script.files))
+    let Act::Shell { script, .. } = &module.act else { panic!("{} has no shell side", module.name) };
+    script(args, &scope)
 }
 
 /// Reads the records.
@@ -182,6 +273,7 @@ pub fn parse(bytes: &[u8]) -> Said {
         match record[0] {
             b'C' => said.changed = true,
             b'F' => said.failed = Some(text),
+            b'S' => said.skipped = Some(text),
             b'O' => drop(said.result.insert(key.to_owned(), value.into())),
             b'J' => drop(said.result.insert(key.to_owned(), serde_json::from_str(value).expect(value))),
             b'E' => ended = Some(text),

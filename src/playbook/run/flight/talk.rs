@@ -17,7 +17,7 @@ use crate::{
             prepare::Manner,
         },
     },
-    remote::{self, Error, Shell, Step, Target},
+    remote::{self, Error, Shell, Step, Target, Via},
 };
 
 impl HostRun<'_> {
@@ -53,6 +53,7 @@ impl HostRun<'_> {
             scope,
             ask: ask(Arc::clone(&slot), target.clone(), step),
             reconnect: reconnect(Arc::clone(&slot), target.clone()),
+            local: matches!(target.via, Via::Local),
         };
         let mut going = talk.begin(args, host);
         let said = loop {
