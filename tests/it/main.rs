@@ -16,6 +16,7 @@ mod machines_ssh;
 mod openapi;
 mod outages;
 mod playbooks;
+mod playbooks_twice;
 mod reservations;
 mod roles;
 mod sign_in;

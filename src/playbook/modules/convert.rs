@@ -32,7 +32,7 @@ pub fn convert(module: &Module, given: &Map<String, Value>) -> Result<Args, Stri
             continue;
         }
         if arg.required {
-            return Err(format!("`{}` needs the argument `{}`", module.name, arg.name));
+            return Err(format!("missing required arguments: {}", arg.name));
         }
         if let Some(default) = arg.default {
             let value: Value = serde_saphyr::from_str(default).unwrap_or_else(|_| Value::String(default.to_owned()));

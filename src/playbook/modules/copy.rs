@@ -4,8 +4,9 @@ use super::common::{
     ATTRS, BACKUP_ARGS, FILE_ARGS, Step, VALIDATE_ARGS, WRITE, arg, args,
     beside::{INSIDE, Source},
     flag,
+    mode,
     put::{PUT, Put, put, validate},
-    refuse, required, text, with_default,
+    text, with_default,
 };
 use super::{Act, Args, Kind, Module, Scope, Script};
 use serde_json::Value;
@@ -22,13 +23,13 @@ pub static COPY: Module = Module {
     args: args![
         arg("src", Kind::Str, "file or folder on the controller; with `remote_src`, a file on the host"),
         arg("content", Kind::Raw, "what the file shall hold, in place of `src`"),
-        required("dest", Kind::Path, "where it goes"),
+        arg("dest", Kind::Path, "where it goes; must be given"),
         with_default("force", Kind::Bool, "true", "replace what differs; false: only put what is not there"),
         with_default("remote_src", Kind::Bool, "false", "`src` is on the host"),
         with_default("follow", Kind::Bool, "false", "write through a symbolic link at `dest`"),
         with_default("local_follow", Kind::Bool, "true", "follow links in the source folder"),
         arg("directory_mode", Kind::Mode, "mode of folders made by a recursive copy"),
-        arg("checksum", Kind::Str, "not supported: the transfer is checked anyway"),
+        arg("checksum", Kind::Str, "the SHA-1 that the file must have"),
         with_default("decrypt", Kind::Bool, "true", "accepted; sources are not vaulted");
         FILE_ARGS, BACKUP_ARGS, VALIDATE_ARGS
     ],
@@ -37,21 +38,22 @@ pub static COPY: Module = Module {
 };
 
 fn script(args: &Args, scope: &Scope) -> Result<Script, String> {
-    refuse(args, &["checksum"])?;
-    let dest = text(args, "dest").unwrap_or_default();
+    let Some(dest) = text(args, "dest").filter(|dest| !dest.is_empty()) else {
+        return Err("dest is required".to_owned());
+    };
     let content = args.0.get("content").filter(|value| !value.is_null());
     let src = text(args, "src").filter(|src| !src.is_empty());
     let mut step = Step::new(scope);
     let preserve = text(args, "mode") == Some("preserve");
     match (src, content) {
-        (Some(_), Some(_)) => return Err("`src` and `content` exclude each other".to_owned()),
-        (None, None) => return Err("`copy` needs `src` or `content`".to_owned()),
+        (Some(_), Some(_)) => return Err("src and content are mutually exclusive".to_owned()),
+        (None, None) => return Err("src (or content) is required".to_owned()),
         (None, Some(content)) => {
             if preserve {
                 return Err("`mode: preserve` needs `src`".to_owned());
             }
             if dest.ends_with('/') {
-                return Err(format!("`{dest}` is a folder; name the file that shall hold `content`"));
+                return Err(format!("can not use content with a dir as dest: `{dest}`"));
             }
             step.attributes(args)?;
             let file =
@@ -100,23 +102,42 @@ fn remote(step: &mut Step, args: &Args, src: &str, dest: &str, preserve: bool) -
         .set_flag("b_backup", flag(args, "backup"))
         .set_flag("b_inplace", flag(args, "unsafe_writes"));
     validate(step, args)?;
-    step.set_flag("b_preserve", preserve).run("b_put_remote");
+    step.set_opt("b_wanted", text(args, "checksum"))?;
+    let directory_mode = args.0.get("directory_mode").map(mode::parse).transpose()?.flatten();
+    step.set_opt("b_dmode", directory_mode.as_deref())?;
+    step.set_flag("b_preserve", preserve)
+        .set_flag("b_local", !super::common::given(args, "local_follow") || flag(args, "local_follow"))
+        .run("b_put_remote");
     Ok(())
 }
 
 fn local(step: &mut Step, args: &Args, path: &Path, src: &str, dest: &str, preserve: bool) -> Result<(), String> {
     let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     if !path.is_dir() {
+        if !path.is_file() {
+            return Err(format!("the source `{src}` is not a file"));
+        }
+        let source = read(path)?;
+        if let Some(wanted) = text(args, "checksum").filter(|sum| !sum.is_empty()) {
+            let seen = super::common::put::Seen::of(&source)?;
+            if !seen.sha1.eq_ignore_ascii_case(wanted) {
+                return Err(format!(
+                    "Copied file does not match the expected checksum. Transfer failed. Expected {wanted}, found {}",
+                    seen.sha1
+                ));
+            }
+        }
         let args = &without_preserve(args, preserve, Some(path));
         step.attributes(args)?;
         if dest.ends_with('/') {
             step.set_path("b_path", dest)?.set_flag("b_quiet", true).run("b_put_folder");
         }
-        return put(step, args, Put { dest, name: &name, source: read(path)?, key: "src" });
+        return put(step, args, Put { dest, name: &name, source, key: "src" });
     }
     let top = if src.ends_with('/') { dest.to_owned() } else { format!("{}/{name}", dest.trim_end_matches('/')) };
     let mut found = vec![];
-    walk(path, Path::new(""), &mut found)?;
+    let follow = !super::common::given(args, "local_follow") || flag(args, "local_follow");
+    walk(path, Path::new(""), follow, &mut found)?;
     found.sort();
     let mut folder = args.clone();
     if let Some(mode) = args.0.get("directory_mode").or_else(|| args.0.get("mode").filter(|mode| folder_mode(mode))) {
@@ -129,6 +150,11 @@ fn local(step: &mut Step, args: &Args, path: &Path, src: &str, dest: &str, prese
     for (number, below) in found.iter().enumerate() {
         let here = path.join(below);
         let there = format!("{}/{}", top.trim_end_matches('/'), below.to_string_lossy());
+        if !follow && here.is_symlink() {
+            let goal = std::fs::read_link(&here).map_err(|why| format!("cannot read `{}`: {why}", here.display()))?;
+            step.set_path("b_path", &there)?.set("b_src", &goal.to_string_lossy())?.run("b_put_link");
+            continue;
+        }
         if here.is_dir() {
             step.attributes(&folder)?.set_path("b_path", &there)?.run("b_put_folder");
             continue;
@@ -155,14 +181,18 @@ pub fn read(path: &Path) -> Result<Source, String> {
     std::fs::read(path).map(Source::Bytes).map_err(wrong)
 }
 
-fn walk(top: &Path, below: &Path, found: &mut Vec<PathBuf>) -> Result<(), String> {
+fn walk(top: &Path, below: &Path, follow: bool, found: &mut Vec<PathBuf>) -> Result<(), String> {
     let folder = top.join(below);
     let entries = std::fs::read_dir(&folder).map_err(|why| format!("cannot read `{}`: {why}", folder.display()))?;
     for entry in entries {
         let entry = entry.map_err(|why| format!("cannot read `{}`: {why}", folder.display()))?;
         let path = below.join(entry.file_name());
-        if top.join(&path).is_dir() {
-            walk(top, &path, found)?;
+        let here = top.join(&path);
+        if path.components().count() > 100 {
+            return Err(format!("`{}` goes too deep; does a link in it lead back?", top.display()));
+        }
+        if here.is_dir() && (follow || !here.is_symlink()) {
+            walk(top, &path, follow, found)?;
         }
         found.push(path);
     }

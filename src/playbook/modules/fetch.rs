@@ -1,11 +1,11 @@
 //! `fetch`: a file of the host, on the controller.
 
 use super::common::{
-    Step,
+    Step, arg,
     beside::{Source, receive},
     flag,
     put::Seen,
-    required, text, with_default,
+    text, with_default,
 };
 use super::talk::{Host, Talk, Trouble};
 use super::{Act, Args, Kind, Module, Outcome, Scope, Script};
@@ -21,8 +21,8 @@ pub static FETCH: Module = Module {
     collections: &["ansible.builtin", "ansible.legacy"],
     summary: "brings a file of the host to the controller",
     args: &[
-        required("src", Kind::Path, "the file on the host"),
-        required("dest", Kind::Str, "folder on the controller: the file goes to `dest/HOST/src`"),
+        arg("src", Kind::Raw, "the file on the host; must be given"),
+        arg("dest", Kind::Raw, "folder on the controller: the file goes to `dest/HOST/src`"),
         with_default("flat", Kind::Bool, "false", "the file goes to `dest` itself, or into it when it ends with `/`"),
         with_default("fail_on_missing", Kind::Bool, "true", "fail when the file is not there or cannot be read"),
         with_default("validate_checksum", Kind::Bool, "true", "compare what came with what the host has"),
@@ -31,7 +31,14 @@ pub static FETCH: Module = Module {
     act: Act::Shell { library: &[], script },
 };
 
-fn script(_: &Args, _: &Scope) -> Result<Script, String> {
+fn script(args: &Args, _: &Scope) -> Result<Script, String> {
+    for (name, what) in [("src", "source"), ("dest", "dest")] {
+        match args.get(name) {
+            None => return Err("src and dest are required".to_owned()),
+            Some(Value::String(_)) => {}
+            Some(_) => return Err(format!("Invalid type supplied for {what} option, it must be a string")),
+        }
+    }
     Ok(Talk::new(talk).script())
 }
 

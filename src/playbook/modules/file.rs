@@ -19,9 +19,10 @@ pub static FILE: Module = Module {
         with_default("force", Kind::Bool, "false", "links: even to nothing, and in place of a file"),
         with_default("follow", Kind::Bool, "true", "owner and mode go to what a link points to"),
         arg("access_time", Kind::Str, "`preserve` or `now`"),
-        arg("access_time_format", Kind::Str, "not supported: only `preserve` and `now` are"),
+        arg("access_time_format", Kind::Str, "how `access_time` is written; default: `%Y%m%d%H%M.%S`"),
         arg("modification_time", Kind::Str, "`preserve` or `now`"),
-        arg("modification_time_format", Kind::Str, "not supported: only `preserve` and `now` are");
+        arg("modification_time_format", Kind::Str, "how `modification_time` is written"),
+        arg("_diff_peek", Kind::Bool, "accepted and ignored");
         FILE_ARGS
     ],
     free_form: None,
@@ -34,10 +35,7 @@ fn script(args: &Args, scope: &Scope) -> Result<Script, String> {
     let state = text(args, "state").unwrap_or_default();
     let linking = matches!(state, "link" | "hard");
     if given(args, "src") && !linking && !state.is_empty() {
-        return Err(format!("`src` goes with `state: link` or `hard`, not `{state}`"));
-    }
-    if state == "hard" && !given(args, "src") {
-        return Err("`state: hard` needs `src`".to_owned());
+        return Err(format!("src option requires state to be 'link' or 'hard', not `{state}`"));
     }
     if flag(args, "recurse") && !matches!(state, "directory" | "") {
         return Err("`recurse` goes with `state: directory`".to_owned());
@@ -45,10 +43,15 @@ fn script(args: &Args, scope: &Scope) -> Result<Script, String> {
     let mut step = Step::new(scope);
     for (name, var) in [("access_time", "b_atime"), ("modification_time", "b_mtime")] {
         let time = text(args, name);
-        if !matches!(time, None | Some("" | "preserve" | "now")) {
-            return Err(format!("`{name}` can be `preserve` or `now`"));
-        }
-        step.set_opt(var, time)?;
+        let usual = if state == "touch" { "now" } else { "preserve" };
+        match time {
+            None | Some("") => step.set(var, usual)?,
+            Some(word @ ("preserve" | "now")) => step.set(var, word)?,
+            Some(time) => {
+                let format = text(args, &format!("{name}_format")).unwrap_or("%Y%m%d%H%M.%S");
+                step.set(var, &stamp(time, format).map_err(|why| format!("`{name}: {time}` is not `{format}`: {why}"))?)?
+            }
+        };
     }
     step.set_path("b_path", text(args, "path").unwrap_or_default())?;
     match text(args, "src") {
@@ -65,6 +68,13 @@ fn script(args: &Args, scope: &Scope) -> Result<Script, String> {
         (state, _) => state,
     };
     Ok(step.run(&format!("b_file_{verb}")).done())
+}
+
+/// A time as `touch -t` takes it.
+fn stamp(time: &str, format: &str) -> Result<String, String> {
+    let read = jiff::fmt::strtime::parse(format, time).map_err(|why| why.to_string())?;
+    let time = read.to_datetime().or_else(|_| read.to_date().map(|date| date.at(0, 0, 0, 0)));
+    Ok(time.map_err(|why| why.to_string())?.strftime("%Y%m%d%H%M.%S").to_string())
 }
 
 #[cfg(test)]

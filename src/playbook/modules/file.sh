@@ -11,7 +11,33 @@ b_file_follow() {
     b_look "$b_path"
   fi
 }
+# b_file_times: b_atime and b_mtime as the task wants them: `preserve`, `now`, or a stamp for touch.
+b_file_times() {
+  case ${b_atime:-preserve}${b_mtime:-preserve} in preservepreserve) return 0 ;; esac
+  b_y=
+  for b_t in a m; do
+    if [ "$b_t" = a ]; then b_w=${b_atime:-preserve} b_x=%X; else b_w=${b_mtime:-preserve} b_x=%Y; fi
+    case $b_w in
+      preserve) ;;
+      now) b_y="$b_y $b_t" ;;
+      *)
+        b_tmp=$(mktemp) && touch -t "$b_w" "$b_tmp" || fail "cannot set the time \`$b_w\`"
+        [ "$(stat -c %Y "$b_tmp")" = "$(stat -L -c $b_x -- "$b_path")" ] || b_y="$b_y $b_t"
+        rm -f "$b_tmp"
+        ;;
+    esac
+  done
+  [ -n "$b_y" ] || return 0
+  changed
+  [ -z "$CHECK" ] || return 0
+  for b_t in $b_y; do
+    if [ "$b_t" = a ]; then b_w=$b_atime; else b_w=$b_mtime; fi
+    case $b_w in now) set -- ;; *) set -- -t "$b_w" ;; esac
+    b_x=$(touch -c "-$b_t" "$@" -- "$b_path" 2>&1) || fail "cannot touch \`$b_path\`: $b_x"
+  done
+}
 b_file_attrs() {
+  [ "$b_T" = absent ] || b_file_times
   if b_attrs "$b_path"; then [ -n "$CHECK" ] || b_look "$b_path"; fi
 }
 b_file_as_is() {
@@ -103,13 +129,11 @@ b_file_touch() {
     changed
     if [ -n "$CHECK" ]; then out dest "$b_path"; return 0; fi
     : >>"$b_path" || fail "cannot create \`$b_path\`; does its folder exist?"
-  elif [ "$b_atime$b_mtime" != preservepreserve ]; then
-    changed
-    if [ -z "$CHECK" ]; then
-      case $b_atime,$b_mtime in preserve,*) b_a=-m ;; *,preserve) b_a=-a ;; *) b_a= ;; esac
-      b_x=$(touch $b_a -- "$b_path" 2>&1) || fail "cannot touch \`$b_path\`: $b_x"
-    fi
+    # A new file's times are now.
+    case $b_atime in now) b_atime=preserve ;; esac
+    case $b_mtime in now) b_mtime=preserve ;; esac
   fi
+  b_file_times
   b_look_through "$b_path"
   if b_attrs "$b_path"; then [ -n "$CHECK" ] || b_look_through "$b_path"; fi
   out dest "$b_path"
@@ -119,7 +143,7 @@ b_file_link() {
   out dest "$b_path"
   b_look "$b_path"
   if [ -z "$b_src" ]; then
-    [ "$b_T" = link ] || fail "\`$b_path\` is no link yet: say where to with \`src\`"
+    [ "$b_T" = link ] || fail "src is required for creating new symlinks"
     b_src=$(readlink -- "$b_path"; echo x) b_src=${b_src%?x}
   elif [ "$b_T" = directory ] && [ -z "$b_force" ]; then
     fail "refusing to convert from directory to symlink for $b_path: use \`force: true\`"
@@ -170,8 +194,14 @@ b_file_link() {
 b_file_hard() {
   out dest "$b_path"
   out src "$b_src"
-  [ -e "$b_src" ] || [ -n "$CHECK" ] || fail "src does not exist: $b_src"
   b_look "$b_path"
+  if [ -z "$b_src" ]; then
+    [ "$b_T" = file ] && [ "$b_LINKS" -gt 1 ] || fail 'src is required for creating new hardlinks'
+    b_file_attrs
+    b_report "$b_path"
+    return 0
+  fi
+  [ -e "$b_src" ] || fail 'src does not exist'
   if [ "$b_T" = absent ] || ! [ "$b_path" -ef "$b_src" ]; then
     case $b_T in
       absent) ;;

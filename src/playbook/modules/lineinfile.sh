@@ -1,7 +1,7 @@
 b_line_missing() {
   if [ -n "$b_create" ]; then return 0; fi
   outj rc 257
-  fail "destination $b_path does not exist; \`create: true\` makes it"
+  fail "Destination $b_path does not exist !"
 }
 b_line_present() {
   b_text_open

@@ -10,6 +10,7 @@
 
 mod apt;
 pub(in crate::playbook) mod async_status;
+mod archive;
 mod assemble;
 mod authorized_key;
 mod blockinfile;
@@ -44,6 +45,7 @@ mod service_facts;
 mod setup;
 mod small;
 mod stat;
+mod synchronize;
 pub mod talk;
 mod template;
 pub mod trial;
@@ -76,6 +78,7 @@ pub static ALL: &[&Module] = &[
     &command::RAW,
     &facts::MODULE,
     &command::SHELL,
+    &archive::ARCHIVE,
     &assemble::ASSEMBLE,
     &authorized_key::AUTHORIZED_KEY,
     &blockinfile::BLOCKINFILE,
@@ -99,6 +102,7 @@ pub static ALL: &[&Module] = &[
     &small::SLURP,
     &small::TEMPFILE,
     &stat::STAT,
+    &synchronize::SYNCHRONIZE,
     &template::TEMPLATE,
     &unarchive::UNARCHIVE,
     &uri::URI,

@@ -18,9 +18,9 @@ pub static SLURP: Module = Module {
             step.set_path("b_src", text(args, "src").unwrap_or_default())?;
             let mut script = step
                 .run(
-                    "[ -e \"$b_src\" ] || fail \"file not found: $b_src\"\n\
-                     [ ! -d \"$b_src\" ] || fail \"source is a directory and must be a file: $b_src\"\n\
-                     [ -r \"$b_src\" ] || fail \"file is not readable: $b_src\"\n\
+                    "[ -e \"$b_src\" ] || fail \"File not found: $b_src\"\n\
+                     [ -r \"$b_src\" ] || fail \"File is not readable: $b_src\"\n\
+                     [ ! -d \"$b_src\" ] || fail \"Source is a directory and must be a file: $b_src\"\n\
                      [ \"$(wc -c <\"$b_src\")\" -le 3000000 ] || fail \"\\`$b_src\\` is too large to be read at once; \\`fetch\\` brings large files\"\n\
                      b_x=$(base64 <\"$b_src\") || fail \"cannot read \\`$b_src\\`\"\n\
                      out source \"$b_src\"\nout encoding base64\nout content \"$b_x\"",
@@ -59,7 +59,7 @@ fn tempfile(args: &Args, scope: &Scope) -> Result<Script, String> {
     for (var, name) in [("b_prefix", "prefix"), ("b_suffix", "suffix")] {
         let part = text(args, name).unwrap_or_default();
         if part.contains('/') {
-            return Err(format!("`{name}` must not hold a slash; `path` says where"));
+            return Err(format!("{name} must be a valid file name component, got '{part}'"));
         }
         step.set(var, part)?;
     }

@@ -314,8 +314,8 @@ fn finish(args: &Args, result: &mut Map<String, Value>) {
     for (key, value) in found {
         result.entry(key).or_insert(value);
     }
-    let list: Vec<String> = cookies.iter().map(|(k, v)| format!("{k}={}", v.as_str().unwrap_or_default())).collect();
-    result.insert("cookies_string".into(), list.join("; ").into());
+    let pairs: Vec<String> = cookies.iter().map(|(k, v)| format!("{k}={}", v.as_str().unwrap_or_default())).collect();
+    result.insert("cookies_string".into(), pairs.join("; ").into());
     result.insert("cookies".into(), Value::Object(cookies));
     let plain = |url: &str| {
         url.trim_end_matches('/')

@@ -396,7 +396,7 @@ impl HostRun<'_> {
                         return Ok(Work::Send(Box::new(step), Args::default(), None));
                     }
                     match made.talk {
-                        Some(talk) => Work::Talk(talk, args, Box::new(step), slow()),
+                        Some(lead) => Work::Talk(lead, args, Box::new(step), slow()),
                         None => Work::Send(Box::new(step), args, made.finish),
                     }
                 }

@@ -109,7 +109,7 @@ pub fn validate(step: &mut Step, args: &Args) -> Result<(), String> {
         return Ok(());
     };
     if !command.contains("%s") {
-        return Err(format!("`validate` must contain %s, the place of the new file: `{command}`"));
+        return Err(format!("validate must contain %s: {command}"));
     }
     let mut words = String::new();
     for word in split(command)? {

@@ -100,18 +100,74 @@ b_put_folder() {
   fi
   b_quiet=
 }
-# b_put_remote: b_dest holds what the file b_from on this host holds.
+# b_put_link: the link b_path leads to b_src.
+b_put_link() {
+  if [ -h "$b_path" ]; then
+    b_x=$(readlink -- "$b_path")
+    [ "$b_x" != "$b_src" ] || return 0
+  elif [ -d "$b_path" ]; then fail "\`$b_path\` is a folder; a link cannot take its place"; fi
+  changed
+  [ -z "$CHECK" ] || return 0
+  rm -f -- "$b_path" && b_x=$(ln -s -- "$b_src" "$b_path" 2>&1) || fail "cannot make the link \`$b_path\`: $b_x"
+}
+# b_put_remote: b_dest holds what b_from on this host holds.
 b_put_remote() {
   b_look_through "$b_from"
   case $b_T in
     file) ;;
-    absent) fail "source $b_from not found" ;;
-    directory) fail "\`$b_from\` is a folder; \`remote_src\` copies files only, use \`command: cp -a\`" ;;
-    *) fail "\`$b_from\` is a $b_T, no file" ;;
+    absent) fail "Source $b_from not found" ;;
+    directory) b_put_remote_tree; return ;;
+    *) fail "Remote src \`$b_from\` is a $b_T, not a file" ;;
   esac
-  b_len=$b_SIZE b_inline= b_sum= b_name=${b_from##*/}
-  if [ -n "$b_preserve" ]; then b_mode=$b_M; fi
   case $b_from in /*) ;; *) b_from=$PWD/$b_from ;; esac
   out src "$b_from"
+  b_x=$(sha1sum <"$b_from") || fail "cannot read \`$b_from\`"
+  b_x=${b_x%% *}
+  out checksum "$b_x"
+  [ -z "$b_wanted" ] || [ "$b_wanted" = "$b_x" ] || fail "Copied file does not match the expected checksum. Transfer failed. Expected $b_wanted, found $b_x"
+  b_x=$(md5sum <"$b_from") && out md5sum "${b_x%% *}"
+  b_put_remote_one
+}
+b_put_remote_one() {
+  b_look_through "$b_from"
+  b_len=$b_SIZE b_inline= b_sum= b_name=${b_from##*/}
+  if [ -n "$b_preserve" ]; then b_mode=$b_M; fi
+  case $b_dest in
+    */) if [ ! -d "$b_dest" ]; then
+      b_path=$b_dest b_quiet=1 b_fm=$b_mode b_mode=$b_dmode
+      b_put_folder
+      b_mode=$b_fm
+      if [ -n "$CHECK" ]; then return 0; fi
+    fi ;;
+  esac
   b_put
+}
+# b_put_remote_tree: all below the folder b_from, into b_dest, or when b_from ends without a slash into a folder of its name there.
+b_put_remote_tree() {
+  out src "$b_from"
+  out dest "$b_dest"
+  b_top=${b_dest%/}
+  case $b_from in */) ;; *) b_top=$b_top/${b_from##*/} ;; esac
+  b_tree=${b_from%/}
+  if [ -e "$b_top" ] && [ ! -d "$b_top" ]; then fail "\`$b_top\` is no folder"; fi
+  b_fmode=$b_mode
+  b_path=$b_top b_quiet=1 b_mode=$b_dmode
+  b_put_folder
+  set --
+  [ -z "$b_local" ] || set -- -L
+  find "$@" "$b_tree" -mindepth 1 | LC_ALL=C sort | while IFS= read -r b_l; do
+    b_at=$b_top${b_l#"$b_tree"}
+    if [ -h "$b_l" ] && [ -z "$b_local" ]; then
+      b_src=$(readlink -- "$b_l")
+      b_path=$b_at
+      ( b_put_link ) || exit
+    elif [ -d "$b_l" ]; then
+      b_path=$b_at b_quiet= b_mode=$b_dmode
+      if [ -n "$b_preserve" ] && [ -z "$b_mode" ]; then b_look_through "$b_l"; b_mode=$b_M; fi
+      ( b_put_folder ) || exit
+    elif [ -f "$b_l" ]; then
+      ( b_from=$b_l b_dest=$b_at b_mode=$b_fmode; b_put_remote_one ) || exit
+    fi
+  done || exit
+  out dest "$b_dest"
 }

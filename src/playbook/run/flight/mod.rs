@@ -203,11 +203,11 @@ impl HostRun<'_> {
                     wait |= outcome.failed.is_some();
                     State::Made(self.settle(task, &manner, outcome))
                 }
-                Work::Talk(talk, args, step, scope) => {
+                Work::Talk(lead, args, step, scope) => {
                     if let Some((at, step, args, finish, manner)) = held.take() {
                         landings[at].state = self.dispatch(task, *step, (args, finish), &manner, Guard::Note).await?;
                     }
-                    let outcome = self.converse(task, &talk, args, *step, *scope, &manner).await?;
+                    let outcome = self.converse(task, &lead, args, *step, *scope, &manner).await?;
                     // What failed before it in a loop must be heard, too.
                     wait = true;
                     State::Made(self.settle(task, &manner, outcome))

@@ -25,7 +25,7 @@ impl HostRun<'_> {
     pub(super) async fn converse(
         &mut self,
         task: &Arc<Task>,
-        talk: &Talk,
+        lead: &Talk,
         args: Args,
         step: Step,
         mut scope: AsyncScope,
@@ -34,7 +34,7 @@ impl HostRun<'_> {
         self.drain().await?;
         let title = self.title(task);
         self.tell_task(task, &title);
-        let (shell, target) = match self.partner(task, manner, talk.patient).await {
+        let (shell, target) = match self.partner(task, manner, lead.patient).await {
             Ok(partner) => partner,
             Err(error) => {
                 self.lose(task, &error);
@@ -55,7 +55,7 @@ impl HostRun<'_> {
             reconnect: reconnect(Arc::clone(&slot), target.clone()),
             local: matches!(target.via, Via::Local),
         };
-        let mut going = talk.begin(args, host);
+        let mut going = lead.begin(args, host);
         let said = loop {
             tokio::select! {
                 said = &mut going => break said,

@@ -85,8 +85,8 @@ impl HostRun<'_> {
                     let outcome = act(args, *scope).await;
                     State::Made(self.settle(task, manner, outcome))
                 }
-                Work::Talk(talk, args, step, scope) => {
-                    let outcome = self.converse(task, &talk, args, *step, *scope, manner).await?;
+                Work::Talk(lead, args, step, scope) => {
+                    let outcome = self.converse(task, &lead, args, *step, *scope, manner).await?;
                     State::Made(self.settle(task, manner, outcome))
                 }
                 Work::Send(step, args, finish) => {
