@@ -1,6 +1,8 @@
 //! `archive`: packs files of the host, with the host's own tools.
 
-use super::common::{ATTRS, FILE_ARGS, Step, WRITE, arg, args, flag, list, put::PUT, required, text, web, with_default};
+use super::common::{
+    ATTRS, FILE_ARGS, Step, WRITE, arg, args, flag, list, put::PUT, required, text, web, with_default,
+};
 use super::{Act, Arg, Args, Kind, Module, Scope, Script};
 use serde_json::{Map, Value};
 
@@ -49,8 +51,9 @@ fn script(args: &Args, scope: &Scope) -> Result<Script, String> {
     }
     step.run("b_all= b_missing=");
     for path in list(args, "path").unwrap_or_default() {
-        step.set_path("b_path", &path)?
-            .run("b_pack_glob \"$b_path\"\n[ -n \"$b_found\" ] || b_missing=$b_missing$b_path'\n'\nb_all=$b_all$b_found");
+        step.set_path("b_path", &path)?.run(
+            "b_pack_glob \"$b_path\"\n[ -n \"$b_found\" ] || b_missing=$b_missing$b_path'\n'\nb_all=$b_all$b_found",
+        );
     }
     step.run("( b_pack )\nb_rc=$?\nrm -rf -- \"$b_work\"\nexit \"$b_rc\"");
     Ok(step.finish(finish).done())
@@ -101,7 +104,8 @@ mod tests {
             let one = run(&format!("path: '{at}/in/a b'"));
             assert!(one.changed, "{one:?}");
             assert_eq!(listed(&trial, "gzip -dc 'in/a b.gz'"), "one\n");
-            let many = run(&format!("path: ['{at}/in/*'], exclude_path: ['{at}/in/sub'], dest: {at}/y.tar, format: tar"));
+            let many =
+                run(&format!("path: ['{at}/in/*'], exclude_path: ['{at}/in/sub'], dest: {at}/y.tar, format: tar"));
             assert!(many.changed, "{many:?}");
             assert!(!listed(&trial, "tar tf y.tar").contains("sub"));
             let zip = run(&format!("path: {at}/in/, dest: {at}/z.zip, format: zip"));

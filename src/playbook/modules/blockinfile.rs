@@ -4,7 +4,7 @@ use super::common::{
     ATTRS, BACKUP_ARGS, FILE_ARGS, Step, VALIDATE_ARGS, WRITE, arg, args,
     edit::EDIT,
     ere::{self, Reader},
-    flag, given, lines,
+    flag, given, lines, listed,
     put::PUT,
     required, text, with_default,
 };
@@ -94,7 +94,7 @@ fn quick(mut step: Step, args: &Args, begin: &str, end: &str) -> Result<Script, 
     step.set_flag("b_present", present)
         .set_flag("b_blank_after", present && flag(args, "append_newline"))
         .set_flag("b_blank_before", present && flag(args, "prepend_newline"));
-    Ok(step.run("b_block_go").done())
+    Ok(step.run("b_block_go").finish(listed).done())
 }
 
 #[cfg(test)]

@@ -172,10 +172,52 @@ pub fn of_free_form(module: &Module, line: &str) -> Result<Map<String, Value>, S
 pub(in crate::playbook) fn words(line: &str) -> Result<Map<String, Value>, String> {
     let mut args = Map::new();
     for word in split(line) {
+        let word = decoded(&word);
         let (name, value) = word.split_once('=').ok_or_else(|| format!("`{word}` is no `name=value`"))?;
         args.insert(name.trim().to_owned(), Value::String(unquote(value)));
     }
     Ok(args)
+}
+
+/// Escapes such as `\n` and `\x41`, which mean something in this form alone.
+fn decoded(word: &str) -> String {
+    let mut out = String::with_capacity(word.len());
+    let mut rest = word;
+    while let Some(at) = rest.find('\\') {
+        out.push_str(&rest[..at]);
+        let after = &rest[at + 1..];
+        let mut chars = after.chars();
+        let plain = match chars.next() {
+            Some('n') => Some('\n'),
+            Some('t') => Some('\t'),
+            Some('r') => Some('\r'),
+            Some('a') => Some('\u{7}'),
+            Some('b') => Some('\u{8}'),
+            Some('f') => Some('\u{c}'),
+            Some('v') => Some('\u{b}'),
+            Some(c @ ('\\' | '\'' | '"')) => Some(c),
+            _ => None,
+        };
+        let long = match after.chars().next() {
+            Some('x') => 2,
+            Some('u') => 4,
+            Some('U') => 8,
+            _ => 0,
+        };
+        let code = after.get(1..=long).filter(|_| long > 0).and_then(|hex| u32::from_str_radix(hex, 16).ok());
+        if let Some(c) = plain {
+            out.push(c);
+            rest = &after[1..];
+        } else if let Some(c) = code.and_then(char::from_u32) {
+            out.push(c);
+            rest = &after[long + 1..];
+        } else {
+            out.push('\\');
+            rest = after;
+        }
+    }
+    out.push_str(rest);
+    out
 }
 
 /// Splits at blanks outside quotes and outside `{{ }}` and `{% %}`.

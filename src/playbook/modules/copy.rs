@@ -3,8 +3,7 @@
 use super::common::{
     ATTRS, BACKUP_ARGS, FILE_ARGS, Step, VALIDATE_ARGS, WRITE, arg, args,
     beside::{INSIDE, Source},
-    flag,
-    mode,
+    flag, listed, mode,
     put::{PUT, Put, put, validate},
     text, with_default,
 };
@@ -65,7 +64,7 @@ fn script(args: &Args, scope: &Scope) -> Result<Script, String> {
         }
         (Some(src), None) => local(&mut step, args, &find(src, "files", scope)?, src, dest, preserve)?,
     }
-    Ok(step.done())
+    Ok(step.finish(listed).done())
 }
 
 /// Text as it is; data as JSON.
@@ -137,8 +136,9 @@ fn local(step: &mut Step, args: &Args, path: &Path, src: &str, dest: &str, prese
     let top = if src.ends_with('/') { dest.to_owned() } else { format!("{}/{name}", dest.trim_end_matches('/')) };
     let mut found = vec![];
     let follow = !super::common::given(args, "local_follow") || flag(args, "local_follow");
-    walk(path, Path::new(""), follow, &mut found)?;
-    found.sort();
+    let real = path.canonicalize().map_err(|why| format!("cannot read `{}`: {why}", path.display()))?;
+    walk(path, Path::new(""), follow, &mut vec![real], &mut found)?;
+    found.sort_by(|a, b| a.0.cmp(&b.0));
     let mut folder = args.clone();
     if let Some(mode) = args.0.get("directory_mode").or_else(|| args.0.get("mode").filter(|mode| folder_mode(mode))) {
         folder.0.insert("mode".to_owned(), mode.clone());
@@ -147,21 +147,22 @@ fn local(step: &mut Step, args: &Args, path: &Path, src: &str, dest: &str, prese
     }
     step.attributes(&folder)?;
     step.set_path("b_path", &top)?.set_flag("b_quiet", true).run("b_put_folder");
-    for (number, below) in found.iter().enumerate() {
+    for (number, (below, found)) in found.iter().enumerate() {
         let here = path.join(below);
         let there = format!("{}/{}", top.trim_end_matches('/'), below.to_string_lossy());
-        if !follow && here.is_symlink() {
-            let goal = std::fs::read_link(&here).map_err(|why| format!("cannot read `{}`: {why}", here.display()))?;
-            step.set_path("b_path", &there)?.set("b_src", &goal.to_string_lossy())?.run("b_put_link");
-            continue;
+        match found {
+            Found::Link(goal) => {
+                step.set_path("b_path", &there)?.set("b_src", &goal.to_string_lossy())?.run("b_put_link");
+            }
+            Found::Folder => {
+                step.attributes(&folder)?.set_path("b_path", &there)?.run("b_put_folder");
+            }
+            Found::File => {
+                let args = &without_preserve(args, preserve, Some(&here));
+                step.attributes(args)?;
+                put(step, args, Put { dest: &there, name: "", source: read(&here)?, key: &format!("src{number}") })?;
+            }
         }
-        if here.is_dir() {
-            step.attributes(&folder)?.set_path("b_path", &there)?.run("b_put_folder");
-            continue;
-        }
-        let args = &without_preserve(args, preserve, Some(&here));
-        step.attributes(args)?;
-        put(step, args, Put { dest: &there, name: "", source: read(&here)?, key: &format!("src{number}") })?;
     }
     step.set_path("b_dest", dest)?.run("out dest \"$b_dest\"");
     Ok(())
@@ -181,20 +182,43 @@ pub fn read(path: &Path) -> Result<Source, String> {
     std::fs::read(path).map(Source::Bytes).map_err(wrong)
 }
 
-fn walk(top: &Path, below: &Path, follow: bool, found: &mut Vec<PathBuf>) -> Result<(), String> {
+/// What stands at a place below the source.
+#[derive(Debug)]
+enum Found {
+    File,
+    Folder,
+    /// A link that stays one: because the task says so, or because it leads nowhere or back up.
+    Link(PathBuf),
+}
+
+fn walk(
+    top: &Path,
+    below: &Path,
+    follow: bool,
+    above: &mut Vec<PathBuf>,
+    found: &mut Vec<(PathBuf, Found)>,
+) -> Result<(), String> {
     let folder = top.join(below);
-    let entries = std::fs::read_dir(&folder).map_err(|why| format!("cannot read `{}`: {why}", folder.display()))?;
-    for entry in entries {
-        let entry = entry.map_err(|why| format!("cannot read `{}`: {why}", folder.display()))?;
-        let path = below.join(entry.file_name());
+    let wrong = |why: std::io::Error| format!("cannot read `{}`: {why}", folder.display());
+    for entry in std::fs::read_dir(&folder).map_err(wrong)? {
+        let path = below.join(entry.map_err(wrong)?.file_name());
         let here = top.join(&path);
-        if path.components().count() > 100 {
-            return Err(format!("`{}` goes too deep; does a link in it lead back?", top.display()));
+        let real = here.canonicalize();
+        if here.is_symlink() {
+            let back = real.as_ref().is_ok_and(|real| above.contains(real));
+            if !follow || back || !here.exists() {
+                found.push((path, Found::Link(std::fs::read_link(&here).map_err(wrong)?)));
+                continue;
+            }
         }
-        if here.is_dir() && (follow || !here.is_symlink()) {
-            walk(top, &path, follow, found)?;
+        if here.is_dir() {
+            above.push(real.map_err(wrong)?);
+            walk(top, &path, follow, above, found)?;
+            above.pop();
+            found.push((path, Found::Folder));
+        } else {
+            found.push((path, Found::File));
         }
-        found.push(path);
     }
     Ok(())
 }

@@ -2,6 +2,7 @@
 
 use super::common::{ATTRS, FILE_ARGS, Step, WRITE, arg, args, flag, given, text, with_default};
 use super::{Act, Arg, Args, Kind, Module, Scope, Script};
+use serde_json::{Map, Value};
 
 /// The module.
 pub static FILE: Module = Module {
@@ -49,7 +50,10 @@ fn script(args: &Args, scope: &Scope) -> Result<Script, String> {
             Some(word @ ("preserve" | "now")) => step.set(var, word)?,
             Some(time) => {
                 let format = text(args, &format!("{name}_format")).unwrap_or("%Y%m%d%H%M.%S");
-                step.set(var, &stamp(time, format).map_err(|why| format!("`{name}: {time}` is not `{format}`: {why}"))?)?
+                step.set(
+                    var,
+                    &stamp(time, format).map_err(|why| format!("`{name}: {time}` is not `{format}`: {why}"))?,
+                )?
             }
         };
     }
@@ -67,7 +71,37 @@ fn script(args: &Args, scope: &Scope) -> Result<Script, String> {
         ("", false) => "as_is",
         (state, _) => state,
     };
-    Ok(step.run(&format!("b_file_{verb}")).done())
+    step.run("b_parts=$DIFF\nb_given=$b_path\n[ -z \"$DIFF\" ] || b_d path \"$b_given\" \"$b_given\"");
+    Ok(step.run(&format!("b_file_{verb}")).finish(finish).done())
+}
+
+/// What the path was and is, as one diff.
+fn finish(_: &Args, result: &mut Map<String, Value>) {
+    let mut diff = Map::new();
+    for side in ["before", "after"] {
+        let prefix = format!("{side}.");
+        let keys: Vec<String> = result.keys().filter(|key| key.starts_with(&prefix)).cloned().collect();
+        let mut part = Map::new();
+        for key in keys {
+            let value = result.shift_remove(&key).unwrap_or_default();
+            part.insert(key[prefix.len()..].to_owned(), value);
+        }
+        if !part.is_empty() {
+            diff.insert(side.to_owned(), part.into());
+        }
+    }
+    let mut content = Map::new();
+    for name in ["directories", "files"] {
+        if let Some(Value::String(text)) = result.shift_remove(&format!("content.{name}")) {
+            content.insert(name.to_owned(), text.lines().map(Value::from).collect());
+        }
+    }
+    if let (false, Some(before)) = (content.is_empty(), diff.get_mut("before").and_then(Value::as_object_mut)) {
+        before.insert("path_content".to_owned(), content.into());
+    }
+    if !diff.is_empty() {
+        result.insert("diff".to_owned(), diff.into());
+    }
 }
 
 /// A time as `touch -t` takes it.

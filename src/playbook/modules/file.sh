@@ -3,6 +3,9 @@ b_file_end() {
   out path "$b_path"
   b_report "$b_path"
 }
+# b_d KEY BEFORE AFTER: what of the path changes, for the diff.
+b_d() { [ -z "$DIFF" ] || { out "before.$1" "$2"; out "after.$1" "$3"; }; }
+b_file_state() { if [ -h "$b_path" ]; then echo link; elif [ -d "$b_path" ]; then echo directory; else echo file; fi; }
 # What the link points to is what owner and mode are for.
 b_file_follow() {
   if [ -n "$b_follow" ] && [ "$b_T" = link ]; then
@@ -29,6 +32,9 @@ b_file_times() {
   done
   [ -n "$b_y" ] || return 0
   changed
+  for b_t in $b_y; do
+    if [ "$b_t" = a ]; then b_d atime "$(stat -L -c %X -- "$b_path")" "$b_atime"; else b_d mtime "$(stat -L -c %Y -- "$b_path")" "$b_mtime"; fi
+  done
   [ -z "$CHECK" ] || return 0
   for b_t in $b_y; do
     if [ "$b_t" = a ]; then b_w=$b_atime; else b_w=$b_mtime; fi
@@ -68,9 +74,7 @@ b_file_directory() {
   case $b_T in
     absent)
       changed
-      differ "$b_path" 'state: absent
-' 'state: directory
-'
+      b_d state absent directory
       if [ -n "$CHECK" ]; then out path "$b_path"; out state directory; return 0; fi
       b_mkdirs "$b_path"
       b_look "$b_path"
@@ -112,9 +116,13 @@ b_file_absent() {
   b_file_is_root "$b_path"
   [ -e "$b_path" ] || [ -h "$b_path" ] || return 0
   changed
-  differ "$b_path" 'state: present
-' 'state: absent
-'
+  b_d state "$(b_file_state)" absent
+  if [ -n "$DIFF" ] && [ -d "$b_path" ] && [ ! -h "$b_path" ]; then
+    b_x=$(find "$b_path" -mindepth 1 -type d | head -n 1000)
+    out content.directories "$b_x"
+    b_x=$(find "$b_path" -mindepth 1 ! -type d | head -n 1000)
+    out content.files "$b_x"
+  fi
   [ -z "$CHECK" ] || return 0
   if [ -d "$b_path" ] && [ ! -h "$b_path" ]; then b_x=$(rm -rf -- "$b_path" 2>&1); else b_x=$(rm -f -- "${b_path%/}" 2>&1); fi || fail "cannot remove \`$b_path\`: $b_x"
 }
@@ -166,9 +174,8 @@ b_file_link() {
   esac
   if [ "$b_T" != link ] || [ "$b_x" != "$b_src" ]; then
     changed
-    differ "$b_path" "src: $b_x
-" "src: $b_src
-"
+    b_d src "$b_x" "$b_src"
+    [ "$b_T" = link ] || b_d state "$b_T" link
     if [ -n "$CHECK" ]; then return 0; fi
     if [ "$b_T" = absent ]; then
       b_x=$(ln -s -- "$b_src" "$b_path" 2>&1) || fail "cannot make the link \`$b_path\`: $b_x"

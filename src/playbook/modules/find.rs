@@ -51,7 +51,7 @@ pub static FIND: Module = Module {
         arg("depth", Kind::Int, "with `recurse`: how deep at most"),
         arg("mode", Kind::Raw, "permissions, as text"),
         with_default("exact_mode", Kind::Bool, "true", "false: any of the bits of `mode` is enough"),
-        arg("encoding", Kind::Str, "only utf-8"),
+        arg("encoding", Kind::Str, "how the files that `contains` looks into are written"),
         arg("limit", Kind::Int, "stop after this many"),
     ],
     free_form: None,
@@ -173,10 +173,6 @@ fn want(args: &Args) -> Result<Want, String> {
             return Err(format!("argument 'mode' is not a string and conversion is not allowed, value is `{other}`"));
         }
     };
-    let encoding = text(args, "encoding").unwrap_or("utf-8").to_lowercase();
-    if !matches!(encoding.as_str(), "utf-8" | "utf8" | "ascii" | "us-ascii") {
-        return Err(format!("`encoding: {encoding}` is not supported; only utf-8 is"));
-    }
     Ok(Want {
         patterns: regexes("patterns")?,
         excludes: regexes("excludes")?,
@@ -235,15 +231,15 @@ async fn talk(args: Args, host: Host, want: Want) -> Result<Outcome, Trouble> {
             chosen.push(file);
         }
     }
+    let mut bad = Map::new();
     if let Some(pattern) = text(&args, "contains")
         && want.kind == "file"
     {
-        chosen = containing(&args, &host, chosen, pattern).await?;
+        chosen = containing(&args, &host, chosen, pattern, &mut bad).await?;
     }
     if flag(&args, "get_checksum") {
         checksums(&args, &host, &mut chosen, &want.token).await?;
     }
-    let mut bad = Map::new();
     for path in skipped.split(&want.token).filter(|path| !path.is_empty()) {
         bad.insert(path.to_owned(), format!("'{path}' is not a directory").into());
     }
@@ -315,10 +311,17 @@ fn path_of(file: &Map<String, Value>) -> &str {
 }
 
 /// The files that hold a line beginning with `pattern`; awk on the host judges where it can.
-async fn containing(args: &Args, host: &Host, files: Files, pattern: &str) -> Result<Files, Trouble> {
+async fn containing(
+    args: &Args,
+    host: &Host,
+    files: Files,
+    pattern: &str,
+    bad: &mut Map<String, Value>,
+) -> Result<Files, Trouble> {
     let whole = flag(args, "read_whole_file");
     let anchored = format!("^(?:{pattern})");
-    let awk = if whole { Err(String::new()) } else { ere::translate(&anchored, Reader::Awk) };
+    let label = text(args, "encoding").filter(|label| !label.is_empty());
+    let awk = if whole || label.is_some() { Err(String::new()) } else { ere::translate(&anchored, Reader::Awk) };
     let mut kept = Vec::new();
     if let Ok(re) = awk {
         for part in files.chunks(500) {
@@ -341,9 +344,21 @@ async fn containing(args: &Args, host: &Host, files: Files, pattern: &str) -> Re
         let mut bytes = Vec::new();
         let size = file.get("size").and_then(Value::as_u64).unwrap_or_default();
         beside::receive(host, path_of(&file), size, &mut bytes).await?;
-        let text = String::from_utf8_lossy(&bytes);
+        let text = match label {
+            None => String::from_utf8_lossy(&bytes).into_owned(),
+            Some(label) => match decoded(label, &bytes, path_of(&file)) {
+                Ok(text) => text,
+                // As in Ansible, a file that cannot be read spoils the folder it was looked for in.
+                Err(why) => {
+                    let tops = list(args, "paths").unwrap_or_default();
+                    let top = tops.iter().find(|top| path_of(&file).starts_with(top.trim_end_matches('/')));
+                    bad.insert(top.cloned().unwrap_or_else(|| path_of(&file).to_owned()), why.into());
+                    continue;
+                }
+            },
+        };
         let hit = if whole {
-            regex.is_match(&*text).unwrap_or(false)
+            regex.is_match(text.as_str()).unwrap_or(false)
         } else {
             text.split_inclusive('\n').any(|line| by_line.is_match(line).unwrap_or(false))
         };
@@ -352,6 +367,18 @@ async fn containing(args: &Args, host: &Host, files: Files, pattern: &str) -> Re
         }
     }
     Ok(kept)
+}
+
+/// Bytes as text in the encoding that `label` names.
+fn decoded(label: &str, bytes: &[u8], path: &str) -> Result<String, String> {
+    let name = if label.eq_ignore_ascii_case("ascii") { "utf-8" } else { label };
+    let Some(encoding) = encoding_rs::Encoding::for_label(name.replace('_', "-").as_bytes()) else {
+        return Err(format!("unknown encoding: {label}"));
+    };
+    encoding
+        .decode_without_bom_handling_and_without_replacement(bytes)
+        .map(std::borrow::Cow::into_owned)
+        .ok_or_else(|| format!("Failed to read the file {path} due to an encoding error. current encoding: {label}"))
 }
 
 async fn checksums(args: &Args, host: &Host, files: &mut Files, token: &str) -> Result<(), Trouble> {

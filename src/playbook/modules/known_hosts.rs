@@ -182,6 +182,9 @@ async fn talk(args: Args, host: Host) -> Result<Outcome, Trouble> {
         return Err(format!("`{}` is a {}, no text file", file.path, file.kind).into());
     }
     let new = edited(&file.text, &name, key.as_deref(), present);
+    let header = if file.kind == "absent" { "/dev/null".to_owned() } else { file.path.clone() };
+    let after = new.clone().unwrap_or_else(|| file.text.clone());
+    let diff = json!({"before_header": header, "after_header": file.path, "before": file.text, "after": after});
     let mut outcome = match new {
         None => Outcome::default(),
         Some(new) => {
@@ -196,6 +199,7 @@ async fn talk(args: Args, host: Host) -> Result<Outcome, Trouble> {
     for (name, value) in &args.0 {
         outcome.result.entry(name.clone()).or_insert_with(|| value.clone());
     }
+    outcome.result.insert("diff".into(), diff);
     outcome.result.insert("state".into(), json!(text(&args, "state")));
     outcome.result.insert("key".into(), args.get("key").cloned().unwrap_or(Value::Null));
     Ok(outcome)

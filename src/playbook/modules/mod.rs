@@ -30,6 +30,7 @@ mod getent;
 mod git;
 mod group;
 mod inventory;
+mod ini_file;
 mod judge;
 mod known_hosts;
 mod lineinfile;
@@ -87,6 +88,7 @@ pub static ALL: &[&Module] = &[
     &file::FILE,
     &find::FIND,
     &group::GROUP,
+    &ini_file::INI_FILE,
     &known_hosts::KNOWN_HOSTS,
     &lineinfile::LINEINFILE,
     &package::PACKAGE,

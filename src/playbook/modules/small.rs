@@ -18,7 +18,8 @@ pub static SLURP: Module = Module {
             step.set_path("b_src", text(args, "src").unwrap_or_default())?;
             let mut script = step
                 .run(
-                    "[ -e \"$b_src\" ] || fail \"File not found: $b_src\"\n\
+                    "b_x=$(LC_ALL=C head -c 0 -- \"$b_src\" 2>&1)\n\
+                     case $b_x in *'ermission denied'*) fail \"File is not readable: $b_src\" ;; *'No such file'*) fail \"File not found: $b_src\" ;; esac\n\
                      [ -r \"$b_src\" ] || fail \"File is not readable: $b_src\"\n\
                      [ ! -d \"$b_src\" ] || fail \"Source is a directory and must be a file: $b_src\"\n\
                      [ \"$(wc -c <\"$b_src\")\" -le 3000000 ] || fail \"\\`$b_src\\` is too large to be read at once; \\`fetch\\` brings large files\"\n\
@@ -51,7 +52,7 @@ pub static TEMPFILE: Module = Module {
         with_default("suffix", Kind::Str, "''", "how its name ends"),
     ],
     free_form: None,
-    act: Act::Shell { library: &[], script: tempfile },
+    act: Act::Shell { library: &[ATTRS], script: tempfile },
 };
 
 fn tempfile(args: &Args, scope: &Scope) -> Result<Script, String> {
@@ -75,7 +76,7 @@ fn tempfile(args: &Args, scope: &Scope) -> Result<Script, String> {
              b_x=$(mktemp $b_dir \"$b_path/${b_prefix}XXXXXXXXXX\" 2>&1) || fail \"cannot make a temporary file: $b_x\"\n\
              if [ -n \"$b_suffix\" ]; then\n\
              if [ -e \"$b_x$b_suffix\" ] || ! mv -n -- \"$b_x\" \"$b_x$b_suffix\"; then rm -rf -- \"$b_x\"; fail \"\\`$b_x$b_suffix\\` is taken\"; fi\n\
-             b_x=$b_x$b_suffix\nfi\nout path \"$b_x\"\nfi",
+             b_x=$b_x$b_suffix\nfi\nout path \"$b_x\"\nb_look \"$b_x\"\nb_report \"$b_x\"\nfi",
         )
         .done())
 }

@@ -119,7 +119,20 @@ fn ways(args: &Args) -> Result<Ways, String> {
     let on = |name: &str| args.bool(name).unwrap_or(archive);
     let mut excludes = Vec::new();
     for option in list(args, "rsync_opts").unwrap_or_default() {
-        let idle = ["-v", "-z", "-h", "--compress", "--verbose", "--stats", "--progress", "--human-readable", "--quiet", "-q", "--no-motd", "--partial"];
+        let idle = [
+            "-v",
+            "-z",
+            "-h",
+            "--compress",
+            "--verbose",
+            "--stats",
+            "--progress",
+            "--human-readable",
+            "--quiet",
+            "-q",
+            "--no-motd",
+            "--partial",
+        ];
         if let Some(pattern) = option.strip_prefix("--exclude=") {
             excludes.push(pattern.trim_matches(['"', '\'']).to_owned());
         } else if !idle.contains(&option.as_str()) {
@@ -149,8 +162,10 @@ fn script(args: &Args, scope: &Scope) -> Result<Script, String> {
 /// A shell pattern against a name, or when it holds a slash against the path.
 fn excluded(ways: &Ways, path: &str) -> bool {
     let wild = |pattern: &str, text: &str| {
-        let expression = fancy_regex::escape(pattern).replace("\\*\\*", ".*").replace("\\*", "[^/]*").replace("\\?", "[^/]");
-        fancy_regex::Regex::new(&format!("\\A(?s:{expression})\\z")).is_ok_and(|regex| regex.is_match(text).unwrap_or(false))
+        let expression =
+            fancy_regex::escape(pattern).replace("\\*\\*", ".*").replace("\\*", "[^/]*").replace("\\?", "[^/]");
+        fancy_regex::Regex::new(&format!("\\A(?s:{expression})\\z"))
+            .is_ok_and(|regex| regex.is_match(text).unwrap_or(false))
     };
     let parts: Vec<&str> = path.split('/').collect();
     ways.excludes.iter().any(|pattern| {
@@ -169,8 +184,13 @@ fn local(top: &Path, ways: &Ways) -> Result<Tree, String> {
     fn walk(top: &Path, below: &str, ways: &Ways, tree: &mut Tree) -> Result<(), String> {
         let folder = top.join(below);
         let wrong = |why: std::io::Error| format!("cannot read `{}`: {why}", folder.display());
-        let mut names: Vec<_> =
-            fs::read_dir(&folder).map_err(wrong)?.collect::<Result<Vec<_>, _>>().map_err(wrong)?.iter().map(fs::DirEntry::file_name).collect();
+        let mut names: Vec<_> = fs::read_dir(&folder)
+            .map_err(wrong)?
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(wrong)?
+            .iter()
+            .map(fs::DirEntry::file_name)
+            .collect();
         names.sort();
         for name in names {
             let name = name.to_str().ok_or_else(|| format!("`{}` holds a name that is no UTF-8", folder.display()))?;
@@ -204,7 +224,8 @@ fn local(top: &Path, ways: &Ways) -> Result<Tree, String> {
 async fn remote(args: &Args, host: &Host, top: &str, ways: &Ways) -> Result<Tree, Trouble> {
     let token = format!("@{:032x}@", rand::random::<u128>());
     let sums = if ways.checksum { "1" } else { "" };
-    let text = format!("b_tok={}\nb_sums={sums}\nb_x=$(b_sync_list {})\nout list \"$b_x\"", quote(&token)?, quote(top)?);
+    let text =
+        format!("b_tok={}\nb_sums={sums}\nb_x=$(b_sync_list {})\nout list \"$b_x\"", quote(&token)?, quote(top)?);
     let said = host.must(args, text).await?;
     let mut tree = Tree::new();
     for line in said.get("list").and_then(Value::as_str).unwrap_or_default().split(&token).skip(1) {
@@ -273,7 +294,11 @@ async fn talk(args: Args, host: Host, from: PathBuf) -> Result<Outcome, Trouble>
                     take(&args, &host, &path, &to, &wanted, &ways).await?;
                     for name in &extra {
                         let full = to.join(name);
-                        let gone = if full.is_dir() && !full.is_symlink() { fs::remove_dir_all(&full) } else { fs::remove_file(&full) };
+                        let gone = if full.is_dir() && !full.is_symlink() {
+                            fs::remove_dir_all(&full)
+                        } else {
+                            fs::remove_file(&full)
+                        };
                         gone.map_err(|why| format!("cannot remove `{}`: {why}", full.display()))?;
                     }
                 }
@@ -282,11 +307,27 @@ async fn talk(args: Args, host: Host, from: PathBuf) -> Result<Outcome, Trouble>
             "file" => {
                 let (top, name) = path.rsplit_once('/').unwrap_or_default();
                 let to = if dest.ends_with('/') || to.is_dir() { to.join(name) } else { to };
-                let size = host.must(&args, format!("outj size \"$(($(wc -c <{0})))\"\nb_x=$(sha1sum <{0})\nout sum \"${{b_x%% *}}\"", quote(&path)?)).await?;
-                let same = super::common::put::Seen::of(&Source::File(to.clone())).is_ok_and(|seen| size.get("sum") == Some(&Value::from(seen.sha1)));
+                let size = host
+                    .must(
+                        &args,
+                        format!(
+                            "outj size \"$(($(wc -c <{0})))\"\nb_x=$(sha1sum <{0})\nout sum \"${{b_x%% *}}\"",
+                            quote(&path)?
+                        ),
+                    )
+                    .await?;
+                let same = super::common::put::Seen::of(&Source::File(to.clone()))
+                    .is_ok_and(|seen| size.get("sum") == Some(&Value::from(seen.sha1)));
                 if !same && !host.scope.check {
-                    let mut file = fs::File::create(&to).map_err(|why| format!("cannot write `{}`: {why}", to.display()))?;
-                    receive(&host, &format!("{top}/{name}"), size.get("size").and_then(Value::as_u64).unwrap_or_default(), &mut file).await?;
+                    let mut file =
+                        fs::File::create(&to).map_err(|why| format!("cannot write `{}`: {why}", to.display()))?;
+                    receive(
+                        &host,
+                        &format!("{top}/{name}"),
+                        size.get("size").and_then(Value::as_u64).unwrap_or_default(),
+                        &mut file,
+                    )
+                    .await?;
                 }
                 (if same { vec![] } else { vec![name.to_owned()] }, vec![])
             }
@@ -310,12 +351,21 @@ async fn talk(args: Args, host: Host, from: PathBuf) -> Result<Outcome, Trouble>
             path.rsplit_once('/').map(|(top, name)| (top.to_owned(), name.to_owned())).unwrap_or_default()
         };
         if there != name {
-            return Err(format!("`synchronize` keeps a file's name; give `dest` a slash behind, or use `copy` for `{there}`").into());
+            return Err(format!(
+                "`synchronize` keeps a file's name; give `dest` a slash behind, or use `copy` for `{there}`"
+            )
+            .into());
         }
         let meta = from.metadata().map_err(|why| format!("cannot read `{}`: {why}", from.display()))?;
-        let more = if ways.checksum { super::common::put::Seen::of(&Source::File(from.clone()))?.sha1 } else { String::new() };
-        let one = Tree::from_iter([(name.clone(), Entry { bits: meta.mode(), time: meta.mtime(), size: meta.len(), more })]);
-        let wanted = differing(&one, &remote(&args, &host, &top, &Ways { excludes: vec![], ..ways }).await?, &self::ways(&args)?);
+        let more =
+            if ways.checksum { super::common::put::Seen::of(&Source::File(from.clone()))?.sha1 } else { String::new() };
+        let one =
+            Tree::from_iter([(name.clone(), Entry { bits: meta.mode(), time: meta.mtime(), size: meta.len(), more })]);
+        let wanted = differing(
+            &one,
+            &remote(&args, &host, &top, &Ways { excludes: vec![], ..ways }).await?,
+            &self::ways(&args)?,
+        );
         let ways = self::ways(&args)?;
         if !host.scope.check {
             give(&args, &host, from.parent().unwrap_or(Path::new("/")), &top, &wanted, &[], &ways).await?;
@@ -361,7 +411,8 @@ async fn give(
     let top = quote(top)?;
     for part in extra.chunks(200) {
         let names: Result<Vec<String>, String> = part.iter().map(|name| quote(&format!("./{name}"))).collect();
-        host.must(args, format!("cd -- {top} && rm -rf -- {} || fail 'cannot remove what is extra'", names?.join(" "))).await?;
+        host.must(args, format!("cd -- {top} && rm -rf -- {} || fail 'cannot remove what is extra'", names?.join(" ")))
+            .await?;
     }
     if wanted.is_empty() {
         return Ok(());
@@ -377,7 +428,12 @@ async fn give(
     let said = host.must(args, "b_x=$(mktemp -d \"${TMPDIR:-/tmp}/.berth.XXXXXXXXXX\") || fail 'cannot make a temporary folder'\nout folder \"$b_x\"".to_owned()).await?;
     let folder = said.get("folder").and_then(Value::as_str).unwrap_or_default().to_owned();
     send(host, &folder, "tar", &Source::File(file.path().to_owned())).await?;
-    let options = format!("-x{}{}{}", if ways.perms { "p" } else { "" }, if ways.times { "" } else { "m" }, if ways.owner { "" } else { "o" });
+    let options = format!(
+        "-x{}{}{}",
+        if ways.perms { "p" } else { "" },
+        if ways.times { "" } else { "m" },
+        if ways.owner { "" } else { "o" }
+    );
     let place = quote(&folder)?;
     // What stands in the way as another kind is taken away first.
     host.must(
@@ -458,7 +514,8 @@ mod tests {
             assert!(!again.changed && again.failed.is_none(), "{shell:?} {again:?}");
             trial.write("to/extra", "x", 0o644);
             assert!(run(&push).changed && !trial.path("to/extra").exists());
-            let pull = format!("src: {}/to, dest: {}/{shell:?}, mode: pull, checksum: true", trial.at(), here.display());
+            let pull =
+                format!("src: {}/to, dest: {}/{shell:?}, mode: pull, checksum: true", trial.at(), here.display());
             let back = run(&pull);
             assert!(back.changed && back.failed.is_none(), "{shell:?} {back:?}");
             assert_eq!(std::fs::read_to_string(here.join(format!("{shell:?}/to/a b"))).unwrap(), "one");

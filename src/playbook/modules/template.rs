@@ -3,7 +3,7 @@
 use super::common::{
     ATTRS, BACKUP_ARGS, FILE_ARGS, Step, VALIDATE_ARGS, WRITE, arg, args,
     beside::Source,
-    flag,
+    flag, listed,
     put::{PUT, Put, put},
     required, text, with_default,
 };
@@ -80,7 +80,7 @@ fn script(args: &Args, scope: &Scope) -> Result<Script, String> {
     step.attributes(&args)?;
     let dest = text(&args, "dest").unwrap_or_default();
     put(&mut step, &args, Put { dest, name: &name, source: Source::Bytes(bytes.into_bytes()), key: "src" })?;
-    Ok(step.done())
+    Ok(step.finish(listed).done())
 }
 
 #[cfg(test)]

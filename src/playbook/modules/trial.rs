@@ -100,7 +100,9 @@ pub(in crate::playbook) fn result(reply: Reply, args: &Args, finish: Finish) -> 
         let diffs = reply.diffs.into_iter().map(|(name, before, after)| {
             serde_json::json!({"before_header": name, "after_header": name, "before": before, "after": after})
         });
-        result.insert("diff".into(), diffs.collect());
+        let mut diffs: Vec<Value> = diffs.collect();
+        let diff = if diffs.len() == 1 { diffs.remove(0) } else { diffs.into() };
+        result.insert("diff".into(), diff);
     }
     if let Some(finish) = finish {
         finish(args, &mut result);

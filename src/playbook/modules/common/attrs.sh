@@ -91,6 +91,11 @@ b_attrs() {
   fi
   if [ -z "$b_ch$b_cm" ]; then b_more "$1"; return; fi
   changed
+  if [ -n "${b_parts-}" ]; then
+    [ -z "$b_cm" ] || b_d mode "$b_M" "$b_cm"
+    case $b_ch in '' | :*) ;; *) b_d owner "$b_U" "$b_owner" ;; esac
+    case $b_ch in *:*) b_d group "$b_G" "$b_group" ;; esac
+  fi
   [ -z "$CHECK" ] || return 0
   if [ -n "$b_ch" ]; then
     b_x=$(chown -h -- "$b_ch" "$1" 2>&1) || fail "chown failed: $b_x"

@@ -8,7 +8,7 @@ use super::{
     beside::{Source, receive},
     given,
     put::{Put, put},
-    text, text_of,
+    text,
 };
 use crate::playbook::modules::{
     Args, Outcome,
@@ -89,12 +89,9 @@ pub async fn save(host: &Host, args: &Args, file: &Opened, new: String, message:
     if result.get("failed") != Some(&Value::Bool(true)) {
         result.insert("msg".into(), message.into());
     }
-    if let Some(diffs) = result.get_mut("diff").and_then(Value::as_array_mut) {
-        for diff in diffs.iter_mut().filter_map(Value::as_object_mut) {
-            let name = text_of(&args, "path").unwrap_or_default();
-            diff.insert("before_header".into(), name.clone().into());
-            diff.insert("after_header".into(), name.into());
-        }
+    if let Some(diff) = result.get_mut("diff").and_then(Value::as_object_mut) {
+        diff.insert("before_header".into(), file.path.clone().into());
+        diff.insert("after_header".into(), file.path.clone().into());
     }
     Ok(result.into())
 }

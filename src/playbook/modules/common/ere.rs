@@ -35,6 +35,9 @@ pub fn translate(pattern: &str, reader: Reader) -> Result<String, String> {
         .map_err(|error| wrong(&explain(&error)))?;
     let mut text = String::new();
     print(&hir, reader, &mut text).map_err(|why| wrong(&why))?;
+    if text.contains('\n') {
+        return Err(wrong("it holds a line break, and is matched line by line"));
+    }
     if text.is_empty() {
         // Everything matches nothing at all; awk and sed want at least something.
         text.push('^');

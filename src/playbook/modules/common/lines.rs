@@ -195,6 +195,9 @@ where
     let message =
         if file.kind == "absent" && message.starts_with("Block") { "File created".to_owned() } else { message };
     let mut outcome = edit::save(&host, &args, &file, new, &message).await?;
+    super::listed(&args, &mut outcome.result);
+    let kept = outcome.result.get("backup_file").cloned().unwrap_or_else(|| "".into());
+    outcome.result.insert("backup".into(), kept);
     if absent {
         let found = message.split(' ').next().and_then(|word| word.parse::<u64>().ok()).unwrap_or_default();
         outcome.result.insert("found".into(), found.into());

@@ -314,6 +314,13 @@ pub const BACKUP_ARGS: &[Arg] = &[with_default("backup", Kind::Bool, "false", "k
 pub const VALIDATE_ARGS: &[Arg] =
     &[arg("validate", Kind::Str, "command that must succeed first; `%s` is the new file")];
 
+/// Some modules give a list of diffs even when there is one.
+pub fn listed(_: &Args, result: &mut serde_json::Map<String, Value>) {
+    if let Some(diff) = result.get_mut("diff").filter(|diff| !diff.is_array()) {
+        *diff = Value::Array(vec![diff.take()]);
+    }
+}
+
 /// Puts tables of arguments together.
 pub const fn join<const N: usize>(tables: &[&[Arg]]) -> [Arg; N] {
     let mut all = [arg("", Kind::Raw, ""); N];

@@ -212,7 +212,11 @@ fn converse(bench: &Bench, talk: &Talk, args: &Args, search: &[PathBuf]) -> Said
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let outcome = runtime.block_on(talk.begin(args.clone(), host)).unwrap();
     let mut result = outcome.result;
-    let diffs = result.shift_remove("diff").and_then(|diff| diff.as_array().cloned()).unwrap_or_default();
+    let diffs = match result.shift_remove("diff") {
+        Some(Value::Array(diffs)) => diffs,
+        Some(one) => vec![one],
+        None => vec![],
+    };
     let text = |diff: &Value, key: &str| diff[key].as_str().unwrap_or_default().to_owned();
     let diffs = diffs.iter().map(|d| (text(d, "after_header"), text(d, "before"), text(d, "after"))).collect();
     let skipped = (result.get("skipped") == Some(&Value::Bool(true))).then(String::new);
