@@ -4,6 +4,7 @@
 
 mod accounts;
 mod cli;
+mod containers;
 mod events;
 mod faults;
 mod harness;

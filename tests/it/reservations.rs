@@ -155,6 +155,9 @@ on_both! {
         assert!(view["machines"][0]["host"].is_string() && view["machines"][0]["port"].is_i64());
         assert!(view.get("password").is_none());
         let view = alice.post("/api/reserve?count=1&duration=2h", &json!({})).await.expect(200);
+        let body = json!({ "count": 1, "duration": "2h" });
+        alice.post("/api/reserve?count=1", &body).await.refused(422, "said-twice");
+        alice.post("/api/reserve", &json!({ "cuont": 1 })).await.refused(422, "invalid-body");
         assert_eq!(view["duration_minutes"], 120);
         assert_eq!(view["password"].as_str().unwrap().len(), 16);
         let id = view["reservation_id"].as_str().unwrap();

@@ -34,7 +34,7 @@ pub fn routes() -> OpenApiRouter<Ctx> {
 }
 
 /// A number of minutes, or a text like `90m`, `2h`, `1d`.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum DurationText {
     /// Minutes.

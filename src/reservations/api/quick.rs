@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::{super::store, ReservationView, wait_until_settled};
+use super::{super::store, DurationText, ReservationView, wait_until_settled};
 use crate::{
     accounts::Actor,
     ctx::Ctx,
@@ -25,7 +25,7 @@ pub(super) fn routes() -> OpenApiRouter<Ctx> {
 }
 
 /// What to reserve, in the address.
-#[derive(Clone, Serialize, Deserialize, IntoParams)]
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct ReserveQuery {
@@ -72,6 +72,41 @@ impl ReserveQuery {
     }
 }
 
+/// What to reserve, in a body: no password in the address.
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct ReserveBody {
+    /// How many machines; 1 unless given.
+    #[schema(example = 2, minimum = 1)]
+    count: Option<i64>,
+    /// Minutes, or `90m`, `2h`, `1d`; 60 unless given.
+    #[schema(value_type = Option<String>, example = "90m")]
+    duration: Option<DurationText>,
+    /// A password for the accounts. Without it, and without any key, Berth makes one and shows it once.
+    reservation_password: Option<String>,
+    /// A key for this reservation, besides those of the profile.
+    ssh_public_key: Option<String>,
+    /// From which pool.
+    pool: Option<String>,
+    /// Labels every machine must have.
+    labels: Labels,
+}
+
+impl ReserveBody {
+    fn read(self) -> Result<Request, Problem> {
+        Ok(Request {
+            count: self.count.unwrap_or(1),
+            duration: self.duration.unwrap_or(DurationText::Number(60.into())).parse()?,
+            labels: self.labels,
+            pool: self.pool,
+            starts_at: None,
+            wait: false,
+            ssh_public_key: self.ssh_public_key,
+            password: self.reservation_password,
+        })
+    }
+}
+
 /// Machines that are ready.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct ReservedView {
@@ -101,19 +136,30 @@ pub struct ReservedMachine {
     port: u16,
 }
 
-/// Reserve machines and wait until the accounts exist.
-#[utoipa::path(post, path = "/api/reserve", tag = "reservations", params(ReserveQuery), responses(
+/// Reserve machines and wait until the accounts exist. What to reserve stands in the address, or in a body as
+/// `/api/reservations` takes it.
+#[utoipa::path(post, path = "/api/reserve", tag = "reservations", params(ReserveQuery), request_body = Option<ReserveBody>, responses(
     (status = 200, body = ReservedView), (status = 409, body = crate::http::ProblemBody), (status = 422, body = crate::http::ProblemBody), (status = 503, body = crate::http::ProblemBody)))]
 async fn reserve(
     State(ctx): State<Ctx>,
     actor: Actor,
     idempotency: Idempotency,
     Query(query): Query<ReserveQuery>,
+    body: Option<Json<ReserveBody>>,
 ) -> Result<Response, Problem> {
-    let request = query.clone().read()?;
+    let body = body.map(|Json(body)| body).unwrap_or_default();
+    let request = if body == ReserveBody::default() {
+        query.clone().read()?
+    } else if query == ReserveQuery::default() {
+        body.clone().read()?
+    } else {
+        let detail = "say what to reserve in the address or in the body, not in both";
+        return Err(Problem::invalid("said-twice", "/", detail));
+    };
+    let asked = (query, body);
     let (context, account) = (ctx.clone(), actor.id);
     let work = async move { reserve_now(&context, &actor, request).await.map(Json) };
-    Ok(idempotency.run(&ctx, account, &query, work).await)
+    Ok(idempotency.run(&ctx, account, &asked, work).await)
 }
 
 /// Reserve machines by GET, for people with `curl` and a bookmark.

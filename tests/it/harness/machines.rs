@@ -55,6 +55,15 @@ pub struct Machine {
 
 /// `n` machines that answer.
 pub async fn machines(n: usize) -> Machines {
+    make(n, None).await
+}
+
+/// The same as containers of an engine, from its base image.
+pub async fn containers(n: usize, host: &str, image: &str) -> Machines {
+    make(n, Some((host, image))).await
+}
+
+async fn make(n: usize, container: Option<(&str, &str)>) -> Machines {
     let state = tempfile::tempdir().unwrap();
     let folder = state.path().join("demo");
     let end =
@@ -63,7 +72,7 @@ pub async fn machines(n: usize) -> Machines {
     let one = |i: usize| {
         let folder = folder.clone();
         async move {
-            let machine = Machine::new(format!("quay-{i}"), folder);
+            let machine = Machine::new(format!("quay-{i}"), folder, container);
             machine.start().await;
             machine
         }
@@ -73,14 +82,14 @@ pub async fn machines(n: usize) -> Machines {
 }
 
 impl Machine {
-    fn new(name: String, folder: PathBuf) -> Self {
+    fn new(name: String, folder: PathBuf, container: Option<(&str, &str)>) -> Self {
         let wanted = Wanted {
             name: name.clone(),
             port: free_port(),
             password: Some(Secret(PASSWORD.into())),
-            backend: Choice::Namespace,
-            image: String::new(),
-            docker_host: None,
+            backend: if container.is_some() { Choice::Docker } else { Choice::Namespace },
+            image: container.map(|(_, image)| image.to_owned()).unwrap_or_default(),
+            docker_host: container.map(|(host, _)| host.to_owned()),
             folder,
         };
         Self { name, port: wanted.port, wanted }

@@ -1,6 +1,7 @@
 //! The real server in this process, with a database of its own.
 
 pub mod client;
+pub mod docker;
 pub mod guard;
 pub mod machines;
 pub mod mariadb;
