@@ -10,11 +10,16 @@ pub fn sha512_crypt_hash(password: &str) -> Result<String, String> {
     hash(password, "sha512", None, None)
 }
 
+/// So many random letters that a salt may have.
+pub(super) fn random_salt(len: usize) -> String {
+    (0..len).map(|_| char::from(LETTERS[usize::from(rand::random::<u8>() & 63)])).collect()
+}
+
 /// `$6$salt$…` or `$5$salt$…`; a random salt when none is given.
 pub(super) fn hash(password: &str, kind: &str, salt: Option<&str>, rounds: Option<u32>) -> Result<String, String> {
     let salt = match salt {
         Some(salt) => salt.to_owned(),
-        None => (0..16).map(|_| char::from(LETTERS[usize::from(rand::random::<u8>() & 63)])).collect(),
+        None => random_salt(16),
     };
     if salt.is_empty() || salt.len() > 16 || !salt.bytes().all(|b| LETTERS.contains(&b)) {
         return Err("a salt is 1 to 16 of `a-zA-Z0-9./`".into());

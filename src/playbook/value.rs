@@ -1,6 +1,9 @@
 //! Between the values of YAML and JSON and those of templates.
 
-use minijinja::value::{Value as Jinja, ValueKind};
+use minijinja::{
+    Error, ErrorKind,
+    value::{Value as Jinja, ValueKind},
+};
 use serde_json::{Map, Number, Value};
 
 /// A value as templates see it.
@@ -19,10 +22,22 @@ pub fn to_jinja(value: &Value) -> Jinja {
     }
 }
 
-/// A template's value as data. Undefined becomes `None`; what is no data becomes its text.
+/// A template's value as data. Undefined, or an error inside, becomes `None`; what is no data becomes its text.
 pub fn from_jinja(value: &Jinja) -> Option<Value> {
-    Some(match value.kind() {
-        ValueKind::Undefined => return None,
+    to_json(value).ok()
+}
+
+/// A template's value as data. What is undefined inside it is an error.
+pub fn to_json(value: &Jinja) -> Result<Value, Error> {
+    data(value, 0)
+}
+
+fn data(value: &Jinja, depth: usize) -> Result<Value, Error> {
+    if depth > 200 {
+        return Err(Error::new(ErrorKind::InvalidOperation, "this is nested too deep"));
+    }
+    Ok(match value.kind() {
+        ValueKind::Undefined => return Err(ErrorKind::UndefinedError.into()),
         ValueKind::None => Value::Null,
         ValueKind::Bool => Value::Bool(value.is_true()),
         ValueKind::Number => {
@@ -37,19 +52,19 @@ pub fn from_jinja(value: &Jinja) -> Option<Value> {
             }
         }
         ValueKind::Bytes => Value::String(String::from_utf8_lossy(value.as_bytes().unwrap_or_default()).into_owned()),
-        ValueKind::Seq | ValueKind::Iterable => match value.try_iter() {
-            Ok(items) => items.map(|item| from_jinja(&item).unwrap_or(Value::Null)).collect(),
-            Err(_) => Value::String(value.to_string()),
-        },
+        ValueKind::Seq | ValueKind::Iterable => {
+            value.try_iter()?.map(|item| data(&item, depth + 1)).collect::<Result<Vec<_>, _>>()?.into()
+        }
         ValueKind::Map => {
             let mut map = Map::new();
-            for key in value.try_iter().ok()? {
-                let inner = value.get_item(&key).ok()?;
-                let key = key.as_str().map_or_else(|| key.to_string(), str::to_owned);
-                map.insert(key, from_jinja(&inner).unwrap_or(Value::Null));
+            for key in value.try_iter()? {
+                let inner = value.get_item(&key)?;
+                let key = key.as_str().map_or_else(|| crate::playbook::template::py_str(&key), str::to_owned);
+                map.insert(key, data(&inner, depth + 1)?);
             }
             Value::Object(map)
         }
+        ValueKind::Invalid => return Err(value.try_iter().err().unwrap_or_else(|| ErrorKind::UndefinedError.into())),
         _ => Value::String(value.as_str().map_or_else(|| value.to_string(), str::to_owned)),
     })
 }

@@ -153,6 +153,15 @@ pub fn read_with(path: &Path, keys: &Keys) -> Result<Option<Node>, Fault> {
 
 /// Reads text that holds one document (or none). `name` is shown in faults.
 pub fn parse(text: &str, name: &str) -> Result<Option<Node>, Fault> {
+    Ok(documents(text, name, 1)?.pop().flatten())
+}
+
+/// Reads text that holds any number of documents; an empty one is `None`.
+pub fn parse_all(text: &str, name: &str) -> Result<Vec<Option<Node>>, Fault> {
+    documents(text, name, usize::MAX)
+}
+
+fn documents(text: &str, name: &str, most: usize) -> Result<Vec<Option<Node>>, Fault> {
     let file: Arc<str> = name.into();
     let start = At { file: Arc::clone(&file), line: 1, column: 1 };
     if text.len() > MAX_BYTES {
@@ -160,18 +169,19 @@ pub fn parse(text: &str, name: &str) -> Result<Option<Node>, Fault> {
     }
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let mut reader = Reader { events: Parser::new_from_str(text), file, anchors: HashMap::new(), nodes: 0 };
-    let mut found = None;
+    let mut found: Vec<Option<Node>> = Vec::new();
     loop {
         let (event, span) = reader.next()?;
         match event {
             Event::StreamEnd => return Ok(found),
-            Event::StreamStart | Event::DocumentStart(..) | Event::DocumentEnd | Event::Comment(..) => {}
+            Event::StreamStart | Event::DocumentEnd | Event::Comment(..) => {}
+            Event::DocumentStart(..) => reader.anchors.clear(),
             event => {
-                if found.is_some() {
+                if found.len() >= most {
                     let message = "a second document begins here; only one is read".into();
                     return Err(Fault { at: reader.at(span), message });
                 }
-                found = Some(reader.node(event, span, 0)?);
+                found.push(Some(reader.node(event, span, 0)?));
             }
         }
     }

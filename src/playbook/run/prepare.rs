@@ -81,7 +81,7 @@ impl HostRun<'_> {
                     Value::Array(items) if with != "dict" => items,
                     one => vec![one],
                 };
-                template::lookup(view, with, terms, None).map_err(Error::Wrong)?
+                template::lookup(view, with, terms, None)?
             }
         };
         Ok(Some(items.into_iter().filter(|item| item.as_str() != Some(OMIT)).collect()))

@@ -108,16 +108,6 @@ fn results_and_facts_are_not_templates() {
     assert_eq!(value(&view, &json!("-{{ evil }}")), Ok(json!("-{{ lookup('env', 'HOME') }}")));
 }
 
-#[test]
-fn yaml_comes_out_as_pyyaml_writes_it() {
-    let data = json!({"b": {"x": 1, "l": ["a", {"k": "v"}]}, "a": "yes", "t": "plain text", "n": null, "e": []});
-    assert_eq!(
-        yaml_text(&data, true, 4, true),
-        "a: 'yes'\nb:\n    l:\n    - a\n    -   k: v\n    x: 1\ne: []\nn: null\nt: plain text\n"
-    );
-    assert_eq!(yaml_text(&json!({"a": [1, 2]}), false, 2, true), "a: [1, 2]\n");
-}
-
 proptest::proptest! {
     #[test]
     fn no_template_makes_it_panic(source in "(\\{\\{|\\}\\}|\\{%|%\\}| |a|b|\\||'|\\.|default|if|for|\\(|\\)|\\[|\\]|~|-|1|\n){0,30}") {

@@ -1,0 +1,95 @@
+//! The engine set up with our filters, tests and functions.
+
+use std::sync::{Arc, OnceLock};
+
+use minijinja::{
+    Environment, ErrorKind, UndefinedBehavior,
+    value::{Value, ValueKind},
+};
+
+use super::{View, checks, dump::py_str, filters, lookups, methods, mutable, style::Style};
+
+/// What is undefined is an error.
+pub(super) fn strict() -> &'static Environment<'static> {
+    static STRICT: OnceLock<Environment<'static>> = OnceLock::new();
+    STRICT.get_or_init(|| environment(UndefinedBehavior::Strict))
+}
+
+/// What is undefined may be asked for its parts, which are undefined.
+pub(super) fn chainable() -> &'static Environment<'static> {
+    static CHAINABLE: OnceLock<Environment<'static>> = OnceLock::new();
+    CHAINABLE.get_or_init(|| environment(UndefinedBehavior::Chainable))
+}
+
+/// One for templates with parts in other files, or with marks of their own.
+pub(super) fn special(
+    base: &'static Environment<'static>,
+    view: &Arc<View>,
+    style: &Style,
+) -> Result<Environment<'static>, minijinja::Error> {
+    let mut env = base.clone();
+    if !style.is_default() {
+        env.set_syntax(style.config()?);
+    }
+    let search = Arc::clone(&view.search);
+    let keys = view.vault.clone();
+    env.set_loader(move |name| {
+        let Some(path) = search.iter().map(|folder| folder.join(name)).find(|path| path.is_file()) else {
+            return Ok(None);
+        };
+        let wrong = |why: String| minijinja::Error::new(ErrorKind::InvalidOperation, format!("`{name}`: {why}"));
+        let bytes = std::fs::read(&path).map_err(|why| wrong(why.to_string()))?;
+        let text = keys.text(bytes).map_err(wrong)?;
+        Ok(Some(mutable::prepare(&text).into_owned()))
+    });
+    Ok(env)
+}
+
+fn environment(undefined: UndefinedBehavior) -> Environment<'static> {
+    let mut env = Environment::new();
+    if let Ok(syntax) = Style::default().config() {
+        env.set_syntax(syntax);
+    }
+    env.set_undefined_behavior(undefined);
+    env.set_auto_escape_callback(|_| minijinja::AutoEscape::None);
+    env.set_unknown_method_callback(methods::call);
+    env.set_recursion_limit(120);
+    env.set_fuel(Some(super::FUEL));
+    env.set_formatter(|out, _, value| {
+        sound(value, 0)?;
+        out.write_str(&py_str(value)).map_err(minijinja::Error::from)
+    });
+    filters::add(&mut env);
+    checks::add(&mut env);
+    lookups::add(&mut env);
+    env.add_function("__changeable", mutable::of);
+    for (name, value) in [("true", true), ("false", false), ("True", true), ("False", false)] {
+        env.add_global(name, value);
+    }
+    for name in ["None", "none"] {
+        env.add_global(name, ());
+    }
+    env
+}
+
+/// Whether nothing inside a value is undefined or stands for an error.
+pub(super) fn sound(value: &Value, depth: usize) -> Result<(), minijinja::Error> {
+    match value.kind() {
+        ValueKind::Undefined => Err(ErrorKind::UndefinedError.into()),
+        ValueKind::Invalid => super::call::valid(value.clone()).map(|_| ()),
+        _ if depth > 100 => Err(minijinja::Error::new(ErrorKind::InvalidOperation, "this is nested too deep")),
+        ValueKind::Seq | ValueKind::Iterable => {
+            for item in value.try_iter()? {
+                sound(&item, depth + 1)?;
+            }
+            Ok(())
+        }
+        ValueKind::Map => {
+            for key in value.try_iter()? {
+                sound(&value.get_item(&key)?, depth + 1)?;
+            }
+            Ok(())
+        }
+        _ => Ok(()),
+    }
+}

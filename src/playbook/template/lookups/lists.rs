@@ -1,0 +1,274 @@
+//! Lookups that arrange what they are given.
+
+use serde_json::{Value, json};
+
+use super::{Ask, Found, Lookup, lookup_of, wrong};
+use crate::playbook::modules::convert;
+
+/// Items of a list that a lookup makes.
+const MOST: usize = 100_000;
+
+pub(super) static TABLE: &[Lookup] = &[
+    lookup_of("dict", &[], |ask| {
+        let mut found = Vec::new();
+        for term in &ask.terms {
+            let Value::Object(map) = term else {
+                return Err(wrong("the lookup `dict` expects a dictionary, and this is none"));
+            };
+            found.extend(map.iter().map(|(key, value)| json!({"key": key, "value": value})));
+        }
+        Ok(found)
+    }),
+    lookup_of("flattened", &[], |ask| {
+        let mut found = Vec::new();
+        deep(&ask.terms, &mut found);
+        Ok(found)
+    }),
+    lookup_of("indexed_items", &[], |ask| {
+        Ok(once(&ask.terms).into_iter().enumerate().map(|(i, item)| json!([i, item])).collect())
+    }),
+    lookup_of("items", &[], |ask| Ok(once(&ask.terms))),
+    lookup_of("list", &[], |ask| Ok(ask.terms.clone())),
+    lookup_of("nested", &[], nested),
+    lookup_of("cartesian", &[], nested),
+    lookup_of("random_choice", &[], |ask| {
+        if ask.terms.is_empty() {
+            return Ok(Vec::new());
+        }
+        Ok(vec![ask.terms[rand::random_range(0..ask.terms.len())].clone()])
+    }),
+    lookup_of("sequence", &["start", "end", "count", "stride", "format"], |ask| {
+        let mut found = Vec::new();
+        if ask.terms.is_empty() {
+            found = Sequence::default().with_options(ask)?.made()?;
+        }
+        for term in ask.texts() {
+            found.extend(Sequence::default().with_options(ask)?.read(&term)?.made()?);
+        }
+        Ok(found)
+    }),
+    lookup_of("subelements", &["skip_missing"], subelements),
+    lookup_of("together", &[], |ask| {
+        if ask.terms.is_empty() {
+            return Err(wrong("`together` needs at least one list"));
+        }
+        let lists: Vec<Vec<Value>> = ask.terms.iter().map(list_of).collect();
+        let len = lists.iter().map(Vec::len).max().unwrap_or(0);
+        let row = |i: usize| lists.iter().map(|list| list.get(i).cloned().unwrap_or_default()).collect::<Vec<_>>();
+        Ok((0..len).map(|i| Value::Array(once(&row(i)))).collect())
+    }),
+];
+
+fn list_of(term: &Value) -> Vec<Value> {
+    if let Value::Array(items) = term { items.clone() } else { vec![term.clone()] }
+}
+
+/// Lists among the items opened, once.
+fn once(items: &[Value]) -> Vec<Value> {
+    items.iter().flat_map(list_of).collect()
+}
+
+fn deep(items: &[Value], found: &mut Vec<Value>) {
+    for item in items {
+        match item {
+            Value::Array(inner) => deep(inner, found),
+            Value::Null => {}
+            other => found.push(other.clone()),
+        }
+    }
+}
+
+fn nested(ask: &Ask<'_>) -> Found {
+    let mut lists = ask.terms.iter().map(list_of);
+    let Some(first) = lists.next() else { return Err(wrong("`nested` needs at least one list")) };
+    let mut rows: Vec<Vec<Value>> = first.into_iter().map(|item| once(&[item])).collect();
+    for list in lists {
+        if rows.len().saturating_mul(list.len()) > MOST {
+            return Err(wrong(format!("a nested loop of more than {MOST} rounds")));
+        }
+        rows = rows
+            .iter()
+            .flat_map(|row| {
+                list.iter().map(move |item| row.iter().cloned().chain(once(std::slice::from_ref(item))).collect())
+            })
+            .collect();
+    }
+    Ok(rows.into_iter().map(Value::Array).collect())
+}
+
+fn subelements(ask: &Ask<'_>) -> Found {
+    let usage = "`subelements` goes through a list or mapping, a path in each of its items, and perhaps flags";
+    let (Some(all), Some(Value::String(path))) = (ask.terms.first(), ask.terms.get(1)) else {
+        return Err(wrong(usage));
+    };
+    let flag = ask.terms.get(2).and_then(|flags| flags.get("skip_missing")).or_else(|| ask.option("skip_missing"));
+    let skip_missing = flag.and_then(convert::bool_of).unwrap_or(false);
+    let skipped = |item: &Value| item.get("skipped").is_some_and(|skipped| *skipped != Value::Bool(false));
+    let items: Vec<&Value> = match all {
+        Value::Object(_) if skipped(all) => return Ok(Vec::new()),
+        Value::Object(map) => map.values().collect(),
+        Value::Array(items) => items.iter().collect(),
+        _ => return Err(wrong(usage)),
+    };
+    let mut found = Vec::new();
+    for item in items {
+        if !item.is_object() {
+            return Err(wrong(format!("`subelements` expects dictionaries, and `{}` is none", convert::text_of(item))));
+        }
+        if skipped(item) {
+            continue;
+        }
+        let mut inner = Some(item);
+        for (at, key) in path.split('.').enumerate() {
+            inner = inner.and_then(|inner| inner.get(key));
+            if inner.is_none() && !skip_missing {
+                return Err(wrong(format!("could not find '{key}' key in an item of `subelements` (part {})", at + 1)));
+            }
+        }
+        match inner {
+            None => {}
+            Some(Value::Array(elements)) => found.extend(elements.iter().map(|one| json!([item, one]))),
+            Some(_) => return Err(wrong(format!("the key {path} should point to a list"))),
+        }
+    }
+    Ok(found)
+}
+
+/// Numbers in a row.
+struct Sequence {
+    start: i64,
+    end: Option<i64>,
+    count: Option<i64>,
+    stride: i64,
+    format: String,
+}
+
+impl Default for Sequence {
+    fn default() -> Self {
+        Self { start: 1, end: None, count: None, stride: 1, format: "%d".into() }
+    }
+}
+
+fn number(text: &str) -> Result<i64, super::Fault> {
+    let (negative, digits) = text.strip_prefix('-').map_or((false, text), |digits| (true, digits));
+    let parsed = match digits.get(..2) {
+        Some("0x" | "0X") => i64::from_str_radix(&digits[2..], 16),
+        _ if digits.len() > 1 && digits.starts_with('0') => i64::from_str_radix(digits.trim_start_matches("0o"), 8),
+        _ => digits.parse(),
+    };
+    let number = parsed.map_err(|_| wrong(format!("can't parse `{text}` as a number of a sequence")))?;
+    Ok(if negative { -number } else { number })
+}
+
+impl Sequence {
+    fn with_options(mut self, ask: &Ask<'_>) -> Result<Self, super::Fault> {
+        for (name, value) in &ask.options {
+            self.set(name, &convert::text_of(value))?;
+        }
+        Ok(self)
+    }
+
+    fn set(&mut self, name: &str, value: &str) -> Result<(), super::Fault> {
+        match name {
+            "start" => self.start = number(value)?,
+            "end" => self.end = Some(number(value)?),
+            "count" => self.count = Some(number(value)?),
+            "stride" => self.stride = number(value)?,
+            "format" => value.clone_into(&mut self.format),
+            other => return Err(wrong(format!("unrecognized arguments to with_sequence: `{other}`"))),
+        }
+        Ok(())
+    }
+
+    /// `[start-]end[/stride][:format]`, or words `name=value`.
+    fn read(mut self, text: &str) -> Result<Self, super::Fault> {
+        let (range, format) = text.split_once(':').map_or((text, None), |(range, format)| (range, Some(format)));
+        let (range, stride) = range.split_once('/').map_or((range, None), |(range, stride)| (range, Some(stride)));
+        let (start, end) = range.split_once('-').map_or((None, range), |(start, end)| (Some(start), end));
+        let digits = |text: &str| {
+            let text = text.trim_start_matches("0x").trim_start_matches("0X");
+            !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_hexdigit())
+        };
+        if digits(end) && start.is_none_or(digits) && stride.is_none_or(digits) && !text.contains('=') {
+            for (name, value) in [("start", start), ("end", Some(end)), ("stride", stride), ("format", format)] {
+                if let Some(value) = value {
+                    self.set(name, value)?;
+                }
+            }
+            return Ok(self);
+        }
+        for word in text.split_whitespace() {
+            let (name, value) = word
+                .split_once('=')
+                .ok_or_else(|| wrong(format!("`{word}` means nothing in a sequence; write `start=1 end=5`")))?;
+            self.set(name, value.trim_matches(['"', '\'']))?;
+        }
+        Ok(self)
+    }
+
+    fn made(self) -> Found {
+        let end = match (self.end, self.count) {
+            (None, None) => return Err(wrong("must specify count or end in with_sequence")),
+            (Some(_), Some(_)) => return Err(wrong("can't specify both count and end in with_sequence")),
+            (_, Some(0)) => return Ok(Vec::new()),
+            (_, Some(count)) => self.start.saturating_add(count.saturating_mul(self.stride)).saturating_sub(1),
+            (Some(end), _) => end,
+        };
+        match self.stride {
+            0 => return Ok(Vec::new()),
+            1.. if end < self.start => return Err(wrong("to count backwards make stride negative")),
+            ..0 if end > self.start => return Err(wrong("to count forward don't make stride negative")),
+            _ => {}
+        }
+        if self.format.matches('%').count() != 1 {
+            return Err(wrong(format!("bad formatting string: {}", self.format)));
+        }
+        let mut found = Vec::new();
+        let mut n = self.start;
+        while if self.stride > 0 { n <= end } else { n >= end } {
+            if found.len() >= MOST {
+                return Err(wrong(format!("a sequence of more than {MOST} numbers")));
+            }
+            found.push(Value::String(printf(&self.format, n)?));
+            n = n.saturating_add(self.stride);
+        }
+        Ok(found)
+    }
+}
+
+/// `%d`, `%02d`, `%x`, `%#x` and their like in `format`.
+fn printf(format: &str, n: i64) -> Result<String, super::Fault> {
+    let wrong_format = || wrong(format!("problem formatting {n} with `{format}`"));
+    let (before, rest) = format.split_once('%').ok_or_else(wrong_format)?;
+    let flags: String = rest.chars().take_while(|c| "0-+ #".contains(*c)).collect();
+    let digits: String = rest[flags.len()..].chars().take_while(char::is_ascii_digit).collect();
+    let rest = &rest[flags.len() + digits.len()..];
+    let kind = rest.chars().next().ok_or_else(wrong_format)?;
+    let after = &rest[kind.len_utf8()..];
+    let width = digits.parse::<usize>().unwrap_or(0).min(256);
+    let alternate = flags.contains('#');
+    let size = n.unsigned_abs();
+    let number = match kind {
+        'd' | 'i' | 'u' | 's' => size.to_string(),
+        'x' => format!("{}{size:x}", if alternate { "0x" } else { "" }),
+        'X' => format!("{}{size:X}", if alternate { "0X" } else { "" }),
+        'o' => format!("{}{size:o}", if alternate { "0o" } else { "" }),
+        #[allow(clippy::cast_precision_loss, reason = "Python's `%f` takes a float as well")]
+        'f' => format!("{:.6}", size as f64),
+        _ => return Err(wrong_format()),
+    };
+    let sign = match (n < 0, flags.contains('+'), flags.contains(' ')) {
+        (true, ..) => "-",
+        (false, true, _) => "+",
+        (false, false, true) => " ",
+        _ => "",
+    };
+    let room = width.saturating_sub(number.len() + sign.len());
+    Ok(if flags.contains('-') {
+        format!("{before}{sign}{number}{}{after}", " ".repeat(room))
+    } else if flags.contains('0') {
+        format!("{before}{sign}{}{number}{after}", "0".repeat(room))
+    } else {
+        format!("{before}{}{sign}{number}{after}", " ".repeat(room))
+    })
+}
