@@ -24,6 +24,10 @@ run N="10": (_need "cc:build-essential" "curl:curl" "ssh:openssh-client") _build
 test *ARGS: (_need "cc:build-essential" "curl:curl" "ssh:openssh-client" "ssh-keygen:openssh-client" "sshd:openssh-server" "unshare:util-linux" "mariadbd:mariadb-server-core" "my_print_defaults:mariadb-client-core" "busybox:busybox-static" "faketime:faketime" "dockerd:docker.io" "ip:iproute2")
     cargo test --locked "$@"
 
+# Try random playbooks and templates for so many seconds; BERTH_FUZZ_SEED chooses which
+fuzz SECONDS="60": (_need "cc:build-essential")
+    BERTH_FUZZ_SECONDS="$1" BERTH_FUZZ_SEED="${BERTH_FUZZ_SEED:-$RANDOM$RANDOM}" cargo test --locked --test it fuzz:: -- --nocapture
+
 # Look for faults without running: format, clippy, dependencies and their licences
 check: (_need "cc:build-essential") (_tool "cargo-deny" "0.20.2") (_tool "cargo-machete" "0.9.2")
     cargo fmt --all --check

@@ -103,7 +103,6 @@ pub(super) const WITH: &[&str] = &[
     "together",
     "sequence",
     "fileglob",
-    "filetree",
     "flattened",
     "subelements",
     "lines",
@@ -120,6 +119,8 @@ pub(super) const WITH: &[&str] = &[
     "csvfile",
     "password",
     "url",
+    "config",
+    "unvault",
 ];
 
 /// What `include_tasks`, `include_role` may have beside their arguments.

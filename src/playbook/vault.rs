@@ -116,7 +116,7 @@ struct Sealed {
 
 impl Sealed {
     fn read(vault: &str) -> Result<Self, Error> {
-        let mut lines = vault.lines().map(str::trim).filter(|line| !line.is_empty());
+        let mut lines = vault.split_whitespace();
         let header = lines.next().and_then(|line| line.strip_prefix(MARK)).ok_or(Error::Damaged)?;
         let mut words = header.split(';').map(str::trim);
         let (version, cipher) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());

@@ -324,7 +324,7 @@ impl<'a> Reader<'a> {
                     return Err(Fault { at: at.clone(), message: vault::Error::Damaged.to_string() });
                 }
                 let lines: Vec<&str> = text.split_whitespace().collect();
-                Data::Text(format!("{{{{ __vault('{}') }}}}", lines.join("\\n")))
+                Data::Text(format!("{{{{ __vault('{}') }}}}", lines.join(" ")))
             }
             Some(tag) if tag.ends_with("str") || tag == "!" => text_data(),
             Some(tag) if tag.ends_with("int") || tag.ends_with("float") || tag.ends_with("bool") => plain(text),

@@ -7,6 +7,7 @@ mod cli;
 mod containers;
 mod events;
 mod faults;
+mod fuzz;
 mod harness;
 mod harness_holds;
 mod history;

@@ -56,6 +56,7 @@ fn act(args: &Args, scope: &Scope) -> Outcome {
             let name = super::convert::text_of(var);
             match (scope.eval)(&name) {
                 Ok(value) => result.insert(name, value),
+                Err(why) if !why.contains("undefined") => return Outcome::failure(why),
                 Err(why) => result.insert(name, Value::String(format!("VARIABLE IS NOT DEFINED!: {why}"))),
             };
         }

@@ -233,6 +233,10 @@ pub struct AsyncScope {
     pub cancel: CancellationToken,
 }
 
+/// Renders a template file.
+pub type RenderFile<'a> =
+    &'a dyn Fn(&std::path::Path, &str, &str, crate::playbook::template::Style) -> Result<String, String>;
+
 /// What a module may know besides its arguments.
 pub struct Scope<'a> {
     /// The host's variables as the task sees them.
@@ -241,6 +245,8 @@ pub struct Scope<'a> {
     pub search: &'a [std::path::PathBuf],
     /// Renders a Jinja2 text with the task's variables.
     pub render: &'a dyn Fn(&str) -> Result<String, String>,
+    /// Renders a template file of the controller: its path, what the task calls it, where it goes, its style.
+    pub render_file: RenderFile<'a>,
     /// Evaluates an expression (no `{{ }}`) with the task's variables.
     pub eval: &'a dyn Fn(&str) -> Result<Value, String>,
     /// Whether a condition, as in `when`, holds.

@@ -9,6 +9,7 @@ use super::common::{
 };
 use super::copy::find;
 use super::{Act, Arg, Args, Kind, Module, Scope, Script};
+use crate::playbook::template::Style;
 use std::os::unix::fs::PermissionsExt;
 
 /// The module.
@@ -26,50 +27,54 @@ pub static TEMPLATE: Module = Module {
             ..arg("newline_sequence", Kind::Str, "how lines end; default: a line feed")
         },
         arg("output_encoding", Kind::Str, "only utf-8"),
-        with_default("trim_blocks", Kind::Bool, "true", "only true: the line end after a block is removed"),
-        with_default("lstrip_blocks", Kind::Bool, "false", "only false"),
-        arg("block_start_string", Kind::Str, "only {%"),
-        arg("block_end_string", Kind::Str, "only %}"),
-        arg("variable_start_string", Kind::Str, "only {{"),
-        arg("variable_end_string", Kind::Str, "only }}"),
-        arg("comment_start_string", Kind::Str, "only {#"),
-        arg("comment_end_string", Kind::Str, "only #}");
+        with_default("trim_blocks", Kind::Bool, "true", "the line end after a statement goes"),
+        with_default("lstrip_blocks", Kind::Bool, "false", "white space before a statement goes"),
+        arg("block_start_string", Kind::Str, "before a statement; default: {%"),
+        arg("block_end_string", Kind::Str, "after a statement; default: %}"),
+        arg("variable_start_string", Kind::Str, "before an expression; default: {{"),
+        arg("variable_end_string", Kind::Str, "after an expression; default: }}"),
+        arg("comment_start_string", Kind::Str, "before a comment; default: {#"),
+        arg("comment_end_string", Kind::Str, "after a comment; default: #}");
         FILE_ARGS, BACKUP_ARGS, VALIDATE_ARGS
     ],
     free_form: None,
     act: Act::Shell { library: &[ATTRS, WRITE, PUT], script },
 };
 
-/// What the engine renders with; anything else is refused rather than rendered wrongly.
-const FIXED: [(&str, &[&str]); 7] = [
-    ("output_encoding", &["utf-8", "utf8", "UTF-8"]),
-    ("block_start_string", &["{%"]),
-    ("block_end_string", &["%}"]),
-    ("variable_start_string", &["{{"]),
-    ("variable_end_string", &["}}"]),
-    ("comment_start_string", &["{#"]),
-    ("comment_end_string", &["#}"]),
-];
-
-fn script(args: &Args, scope: &Scope) -> Result<Script, String> {
-    for (name, allowed) in FIXED {
-        if let Some(value) = text(args, name).filter(|value| !allowed.contains(value)) {
-            return Err(format!("`{name}: {value}` is not supported; only `{}` is", allowed[0]));
+/// How the template is written.
+fn style(args: &Args) -> Style {
+    let mut style = Style::default();
+    let marks = [
+        ("block_start_string", &mut style.block.0),
+        ("block_end_string", &mut style.block.1),
+        ("variable_start_string", &mut style.variable.0),
+        ("variable_end_string", &mut style.variable.1),
+        ("comment_start_string", &mut style.comment.0),
+        ("comment_end_string", &mut style.comment.1),
+    ];
+    for (name, mark) in marks {
+        if let Some(given) = text(args, name) {
+            given.clone_into(mark);
         }
     }
-    if flag(args, "lstrip_blocks") || args.0.get("trim_blocks") == Some(&false.into()) {
-        return Err("only `trim_blocks: true` with `lstrip_blocks: false` is supported; use `{%-` and `-%}`".to_owned());
+    style.trim_blocks = args.0.get("trim_blocks") != Some(&false.into());
+    style.lstrip_blocks = flag(args, "lstrip_blocks");
+    style.newline = match text(args, "newline_sequence") {
+        Some("\r" | "\\r") => "\r",
+        Some("\r\n" | "\\r\\n") => "\r\n",
+        _ => "\n",
+    }
+    .to_owned();
+    style
+}
+
+fn script(args: &Args, scope: &Scope) -> Result<Script, String> {
+    if let Some(other) = text(args, "output_encoding").filter(|name| !matches!(*name, "utf-8" | "utf8" | "UTF-8")) {
+        return Err(format!("`output_encoding: {other}` is not supported; only `utf-8` is"));
     }
     let src = text(args, "src").unwrap_or_default();
     let path = find(src, "templates", scope)?;
-    let source = std::fs::read_to_string(&path)
-        .map_err(|why| format!("cannot read the template `{}`: {why}", path.display()))?;
-    let rendered = (scope.render)(&source).map_err(|why| format!("{}: {why}", path.display()))?;
-    let bytes = match text(args, "newline_sequence") {
-        Some("\r" | "\\r") => rendered.replace('\n', "\r"),
-        Some("\r\n" | "\\r\\n") => rendered.replace("\r\n", "\n").replace('\n', "\r\n"),
-        _ => rendered,
-    };
+    let bytes = (scope.render_file)(&path, src, text(args, "dest").unwrap_or_default(), style(args))?;
     let mut args = args.clone();
     if text(&args, "mode") == Some("preserve") {
         let meta = path.metadata().map_err(|why| format!("cannot read `{}`: {why}", path.display()))?;
@@ -101,8 +106,12 @@ mod tests {
             assert!(!trial.run(shell, &TEMPLATE, &task).changed);
             let lost = trial.run(shell, &TEMPLATE, &args(&TEMPLATE, "{src: nowhere.j2, dest: out}"));
             assert!(lost.failed.unwrap().contains("cannot find `nowhere.j2`; looked at"));
-            let other = args(&TEMPLATE, "{src: d/t.j2, dest: out, variable_start_string: '[['}");
-            assert!(trial.run(shell, &TEMPLATE, &other).failed.unwrap().contains("only `{{` is"));
+            trial.write("o.j2", "hello [[ who ]] {{ who }}\n", 0o640);
+            let other = args(&TEMPLATE, "{src: d/o.j2, dest: out, variable_start_string: '[[', variable_end_string: ']]'}");
+            assert!(trial.run(shell, &TEMPLATE, &other).failed.is_none());
+            assert_eq!(trial.read("out"), "hello you {{ who }}\n");
+            let other = args(&TEMPLATE, "{src: d/o.j2, dest: out, output_encoding: koi8-r}");
+            assert!(trial.run(shell, &TEMPLATE, &other).failed.unwrap().contains("only `utf-8` is"));
         }
     }
 }

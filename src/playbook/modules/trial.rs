@@ -57,6 +57,7 @@ fn step(module: &Module, args: &Args, trial: &Trial) -> Result<(Step, Finish), S
         vars: &trial.vars,
         search: &trial.search,
         render: &render,
+        render_file: &|path, _, _, _| render(&std::fs::read_to_string(path).map_err(|why| why.to_string())?),
         eval: &eval,
         judge: &judge,
         check: trial.check,

@@ -278,6 +278,8 @@ struct Run<'a> {
     started: AtomicBool,
     /// `meta: end_play` was met.
     ended: AtomicBool,
+    /// Warnings that were given; each is given once.
+    warned: Mutex<HashSet<String>>,
 }
 
 /// One play on one batch of hosts.
@@ -342,6 +344,7 @@ pub async fn run(
         next_id: std::sync::atomic::AtomicUsize::new(1 << 32),
         started: AtomicBool::new(options.start_at_task.is_none()),
         ended: AtomicBool::new(false),
+        warned: Mutex::default(),
     };
     let mut error = None;
     for (number, play) in playbook.plays.iter().enumerate() {
@@ -535,6 +538,15 @@ impl Run<'_> {
             known.entry(name.clone()).or_insert_with(|| Known { inventory: inventory.vars(name), ..Known::default() });
         }
         Ok(hosts)
+    }
+
+    /// Warns of what was not warned of yet.
+    fn warn(&self, messages: Vec<String>) {
+        for message in messages {
+            if lock(&self.warned).insert(message.clone()) {
+                (self.sink)(Event::Warning { message });
+            }
+        }
     }
 
     fn is_lost(&self, host: &str) -> bool {

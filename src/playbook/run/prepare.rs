@@ -178,6 +178,7 @@ impl HostRun<'_> {
             (Some((item, _)), None) => template::py_str(&crate::playbook::value::to_jinja(item)),
             (None, _) => String::new(),
         };
+        self.run.warn(view.take_warnings());
         Ok(Round { manner, item: item.map(|(item, _)| item), label, work })
     }
 
@@ -337,12 +338,16 @@ impl HostRun<'_> {
             text
         };
         let render = |text: &str| template::text(view, text).map_err(keep);
+        let render_file = |path: &std::path::Path, name: &str, dest: &str, style: template::Style| {
+            template::file(view, path, name, dest, style).map_err(keep)
+        };
         let eval = |text: &str| template::expression(view, text).map_err(keep);
         let judge = |text: &str| template::truth(view, &Value::String(text.into())).map_err(keep);
         let scope = Scope {
             vars: &vars,
             search: &task.search,
             render: &render,
+            render_file: &render_file,
             eval: &eval,
             judge: &judge,
             check,

@@ -93,6 +93,17 @@ impl Call<'_, '_, '_> {
         bad(format!("`{}`: {message}", self.name))
     }
 
+    /// Waits for steps on this machine that are under way: its files may change.
+    pub(super) fn wait_for_files(&self) -> Result<(), Error> {
+        match super::lookups::view_of(self.state) {
+            Ok(view) if view.busy => {
+                view.notes().pending = true;
+                Err(bad("steps on this machine are under way"))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// The value as Python's text.
     pub(super) fn text(&self) -> String {
         py_str(&self.value)

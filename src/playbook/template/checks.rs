@@ -112,11 +112,26 @@ static TABLE: &[Entry] = &[
     entry(&["started"], "", |c| background(c, "started")),
     entry(&["finished"], "", |c| background(c, "finished")),
     // Files of this machine.
-    entry(&["exists"], "", |c| Ok(Path::new(&c.text()).exists().into())),
-    entry(&["file", "is_file"], "", |c| Ok(Path::new(&c.text()).is_file().into())),
-    entry(&["directory", "is_dir"], "", |c| Ok(Path::new(&c.text()).is_dir().into())),
-    entry(&["link", "is_link"], "", |c| Ok(Path::new(&c.text()).is_symlink().into())),
-    entry(&["link_exists"], "", |c| Ok(Path::new(&c.text()).symlink_metadata().is_ok().into())),
+    entry(&["exists"], "", |c| {
+        c.wait_for_files()?;
+        Ok(Path::new(&c.text()).exists().into())
+    }),
+    entry(&["file", "is_file"], "", |c| {
+        c.wait_for_files()?;
+        Ok(Path::new(&c.text()).is_file().into())
+    }),
+    entry(&["directory", "is_dir"], "", |c| {
+        c.wait_for_files()?;
+        Ok(Path::new(&c.text()).is_dir().into())
+    }),
+    entry(&["link", "is_link"], "", |c| {
+        c.wait_for_files()?;
+        Ok(Path::new(&c.text()).is_symlink().into())
+    }),
+    entry(&["link_exists"], "", |c| {
+        c.wait_for_files()?;
+        Ok(Path::new(&c.text()).symlink_metadata().is_ok().into())
+    }),
     entry(&["abs", "is_abs"], "", |c| Ok(c.text().starts_with('/').into())),
     entry(&["same_file", "is_same_file"], "other", |c| {
         use std::os::unix::fs::MetadataExt as _;

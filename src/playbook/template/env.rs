@@ -7,7 +7,7 @@ use minijinja::{
     value::{Value, ValueKind},
 };
 
-use super::{View, checks, dump::py_str, filters, lookups, methods, mutable, style::Style};
+use super::{View, checks, dump::py_str, filters, lookups, methods, mutable, source, style::Style};
 
 /// What is undefined is an error.
 pub(super) fn strict() -> &'static Environment<'static> {
@@ -63,6 +63,8 @@ fn environment(undefined: UndefinedBehavior) -> Environment<'static> {
     checks::add(&mut env);
     lookups::add(&mut env);
     env.add_function("__changeable", mutable::of);
+    env.add_function("__minus", source::minus);
+    env.add_function("__percent", source::percent);
     for (name, value) in [("true", true), ("false", false), ("True", true), ("False", false)] {
         env.add_global(name, value);
     }

@@ -42,7 +42,7 @@ pub(super) fn short(text: &str) -> String {
 
 /// The error for people, or the note that something must be waited for.
 pub(super) fn explain(view: &Arc<View>, error: &minijinja::Error) -> Error {
-    let (missing, culprit) = {
+    let (missing, culprit, said) = {
         let mut notes = view.notes();
         notes.open.clear();
         let culprit = notes.culprit.take();
@@ -52,7 +52,7 @@ pub(super) fn explain(view: &Arc<View>, error: &minijinja::Error) -> Error {
         if std::mem::take(&mut notes.facts) {
             return Error::Facts;
         }
-        (notes.missing.take(), culprit)
+        (notes.missing.take(), culprit, notes.hint.take())
     };
     let mut message = reason(error);
     let mut cause = std::error::Error::source(error);
@@ -68,7 +68,7 @@ pub(super) fn explain(view: &Arc<View>, error: &minijinja::Error) -> Error {
         cause = inner.source();
     }
     if error.kind() == ErrorKind::UndefinedError || inner_undefined {
-        let found = culprit.as_ref().and_then(|(source, _)| missing_in(view, source));
+        let found = said.or_else(|| culprit.as_ref().and_then(|(source, _)| missing_in(view, source)));
         let own = error.detail().filter(|detail| !detail.contains("undefined"));
         message = match (own, found, missing) {
             (Some(own), None, None) => own.to_owned(),

@@ -14,6 +14,7 @@ mod lookups;
 mod methods;
 mod mutable;
 mod render;
+mod source;
 mod style;
 mod version;
 mod view;

@@ -1,6 +1,6 @@
 //! Rendering: texts, values, expressions and conditions.
 
-use std::sync::Arc;
+use std::{cell::Cell, sync::Arc};
 
 use minijinja::{
     Environment, ErrorKind,
@@ -11,7 +11,7 @@ use serde_json::Value;
 use super::{
     Error, View, env,
     fault::{self, explain},
-    has_marks, is_template, mutable,
+    has_marks, is_template, mutable, source,
     style::Style,
     view::Handle,
 };
@@ -25,6 +25,7 @@ pub fn value(view: &Arc<View>, value: &Value) -> Result<Value, Error> {
     if !is_template(value) {
         return Ok(value.clone());
     }
+    fresh(view);
     let made = deep(view, value).and_then(|made| to_json(&made));
     made.map_err(|e| explain(view, &e))
 }
@@ -34,33 +35,74 @@ pub fn text(view: &Arc<View>, source: &str) -> Result<String, Error> {
     if !has_marks(source) {
         return Ok(source.to_owned());
     }
+    fresh(view);
     let (style, body) = Style::default().header(source).map_err(Error::Wrong)?;
-    styled(view, body, "<text>", &style).map_err(|e| explain(view, &e))
+    let body = source::in_expressions(body, source::double_backslashes);
+    styled(view, &body, "<text>", &style).map_err(|e| explain(view, &e))
 }
 
 /// Renders the text of a file, in its style.
 pub(super) fn styled(view: &Arc<View>, source: &str, name: &str, style: &Style) -> Result<String, minijinja::Error> {
+    let made = plainly(view, source, name, style);
+    if !made.as_ref().is_err_and(lacks_operator) {
+        return made;
+    }
+    let with_calls = source::in_expressions(source, source::operators_as_calls);
+    if with_calls == source { made } else { plainly(view, &with_calls, name, style) }
+}
+
+fn plainly(view: &Arc<View>, source: &str, name: &str, style: &Style) -> Result<String, minijinja::Error> {
     twice(view, source, |base| {
         let source = mutable::prepare(source);
         let context = Jinja::from_object(Handle(Arc::clone(view)));
         let parts = ["include", "import", "extends"].iter().any(|word| source.contains(word));
         let rendered = if parts || !style.is_default() {
-            let env = env::special(base, view, style)?;
-            env.render_named_str(name, &source, context)?
+            bounded(&env::special(base, view, style)?, name, &source, context)?
         } else {
-            base.render_named_str(name, &source, context)?
+            bounded(base, name, &source, context)?
         };
         Ok(style.line_ends(rendered))
     })
 }
 
+/// Renders into a text that grows only so far.
+fn bounded(env: &Environment<'_>, name: &str, source: &str, context: Jinja) -> Result<String, minijinja::Error> {
+    struct Bounded(Vec<u8>);
+
+    impl std::io::Write for Bounded {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            if self.0.len() + bytes.len() > super::filters::MOST_TEXT {
+                return Err(std::io::Error::other("the text becomes too large"));
+            }
+            self.0.extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    let mut text = Bounded(Vec::new());
+    env.template_from_named_str(name, source)?.render_captured_to(context, &mut text)?;
+    Ok(String::from_utf8_lossy(&text.0).into_owned())
+}
+
+/// Whether an operator of Python's is missing that can be had as a call.
+fn lacks_operator(error: &minijinja::Error) -> bool {
+    let detail = error.detail().unwrap_or_default();
+    detail.contains("tried to use - operator") || detail.contains("tried to use % operator")
+}
+
 /// Evaluates an expression, without `{{ }}` around it.
 pub fn expression(view: &Arc<View>, source: &str) -> Result<Value, Error> {
+    fresh(view);
     evaluate(view, source).and_then(|made| to_json(&made)).map_err(|e| explain(view, &e))
 }
 
 /// Whether a condition holds: an expression, a bool, or something with a truth of its own.
 pub fn truth(view: &Arc<View>, condition: &Value) -> Result<bool, Error> {
+    fresh(view);
     judge(view, condition).map_err(|e| explain(view, &e))
 }
 
@@ -145,20 +187,31 @@ fn one(view: &Arc<View>, text: &str) -> Result<Jinja, minijinja::Error> {
     if let Some(inner) = trimmed.strip_prefix("{{").and_then(|rest| rest.strip_suffix("}}")) {
         let inner = inner.strip_prefix(['-', '+']).unwrap_or(inner);
         let inner = inner.strip_suffix(['-', '+']).unwrap_or(inner);
-        if env::strict().compile_expression(inner).is_ok() {
-            let made = evaluate(view, inner)?;
+        let inner = source::double_backslashes(inner);
+        if env::strict().compile_expression(&inner).is_ok() {
+            let made = evaluate(view, &inner)?;
             if made.is_undefined() {
-                note_culprit(view, inner);
+                note_culprit(view, &inner);
                 return Err(ErrorKind::UndefinedError.into());
             }
             return Ok(made);
         }
     }
     let (style, body) = Style::default().header(text).map_err(|e| minijinja::Error::new(ErrorKind::SyntaxError, e))?;
-    styled(view, body, "<text>", &style).map(Jinja::from)
+    let body = source::in_expressions(body, source::double_backslashes);
+    styled(view, &body, "<text>", &style).map(Jinja::from)
 }
 
 fn evaluate(view: &Arc<View>, source: &str) -> Result<Jinja, minijinja::Error> {
+    let made = once(view, source);
+    if !made.as_ref().is_err_and(lacks_operator) {
+        return made;
+    }
+    let with_calls = source::operators_as_calls(source);
+    if with_calls == source { made } else { once(view, &with_calls) }
+}
+
+fn once(view: &Arc<View>, source: &str) -> Result<Jinja, minijinja::Error> {
     twice(view, source, |env| {
         let made = env.compile_expression(source)?.eval(Jinja::from_object(Handle(Arc::clone(view))))?;
         // Iterators of filters such as `map` are read once only.
@@ -167,6 +220,42 @@ fn evaluate(view: &Arc<View>, source: &str) -> Result<Jinja, minijinja::Error> {
         }
         Ok(made)
     })
+}
+
+/// Forgets what an earlier text left behind, unless a rendering is under way.
+fn fresh(view: &View) {
+    let mut notes = view.notes();
+    if notes.open.is_empty() {
+        (notes.culprit, notes.missing, notes.hint) = (None, None, None);
+    }
+}
+
+/// How deep renderings may stand in each other: variables, files, other hosts' variables.
+const DEEPEST: usize = 40;
+
+thread_local! {
+    static DEPTH: Cell<usize> = const { Cell::new(0) };
+}
+
+/// One rendering inside others.
+struct Inside;
+
+impl Inside {
+    fn enter() -> Result<Self, minijinja::Error> {
+        let depth = DEPTH.get() + 1;
+        if depth > DEEPEST {
+            let message = "variables and templates are nested too deep; does one need itself?";
+            return Err(minijinja::Error::new(ErrorKind::InvalidOperation, message));
+        }
+        DEPTH.set(depth);
+        Ok(Self)
+    }
+}
+
+impl Drop for Inside {
+    fn drop(&mut self) {
+        DEPTH.set(DEPTH.get().saturating_sub(1));
+    }
 }
 
 fn note_culprit(view: &View, source: &str) {
@@ -183,6 +272,7 @@ fn twice<T>(
     source: &str,
     run: impl Fn(&'static Environment<'static>) -> Result<T, minijinja::Error>,
 ) -> Result<T, minijinja::Error> {
+    let _inside = Inside::enter()?;
     let mut made = run(env::strict());
     if let Err(error) = &made {
         let waiting = {

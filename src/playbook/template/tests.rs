@@ -130,3 +130,181 @@ fn vaulted_text_opens_when_it_is_used() {
     let Err(Error::Wrong(message)) = value(&Arc::new(shut), &json!("{{ x }}")) else { panic!("opened without a key") };
     assert!(message.contains("--vault-password-file"), "{message}");
 }
+
+/// The names as the documentation lists them.
+fn listing() -> String {
+    let mut text = String::new();
+    for (kind, names) in names() {
+        let names: Vec<&str> = names.into_iter().filter(|name| name.starts_with(|c: char| c.is_alphabetic())).collect();
+        let mut line = format!("**{} {kind}**:", names.len());
+        for (at, name) in names.iter().enumerate() {
+            let word = format!(" {name}{}", if at + 1 < names.len() { "," } else { "" });
+            if line.len() + word.len() > 118 {
+                text.push_str(&line);
+                text.push('\n');
+                line = word.trim_start().to_owned();
+            } else {
+                line.push_str(&word);
+            }
+        }
+        text.push_str(&line);
+        text.push_str("\n\n");
+    }
+    text.trim_end().to_owned()
+}
+
+#[test]
+fn the_documentation_lists_every_name() {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/PLAYBOOKS.md");
+    let docs = std::fs::read_to_string(&path).unwrap();
+    let (before, rest) = docs.split_once("<!-- names -->\n").unwrap();
+    let (listed, after) = rest.split_once("<!-- /names -->").unwrap();
+    if std::env::var_os("BERTH_BLESS").is_some() {
+        let text = format!("{before}<!-- names -->\n{}\n<!-- /names -->{after}", listing());
+        std::fs::write(&path, text).unwrap();
+        return;
+    }
+    assert_eq!(listed.trim(), listing(), "write it anew with `./just bless`");
+}
+
+#[test]
+fn everything_that_ansible_and_jinja_have_is_there() {
+    let have = names();
+    let of = |kind: &str| have.iter().find(|(name, _)| *name == kind).map(|(_, names)| names.clone()).unwrap();
+    let filters = "abs attr b64decode b64encode basename batch bool capitalize center checksum combinations combine \
+        comment commonpath count d default dict2items dictsort difference dirname e escape expanduser expandvars extract \
+        fileglob filesizeformat first flatten float forceescape format from_json from_yaml from_yaml_all groupby hash \
+        human_readable human_to_bytes indent int intersect items items2dict join last length list log lower mandatory map \
+        max md5 min normpath password_hash path_join permutations pow pprint product quote random realpath regex_escape \
+        regex_findall regex_replace regex_search reject rejectattr rekey_on_member relpath replace reverse root round safe \
+        select selectattr sha1 shuffle slice sort split splitext strftime string striptags subelements sum \
+        symmetric_difference ternary title to_datetime to_json to_nice_json to_nice_yaml to_uuid to_yaml tojson trim \
+        truncate type_debug union unique unvault upper urldecode urlencode urlize urlsplit vault win_basename win_dirname \
+        win_splitdrive wordcount wordwrap xmlattr zip zip_longest";
+    let tests = "abs all any boolean callable change changed contains defined directory divisibleby eq equalto escaped even \
+        exists failed failure false falsy file filter finished float ge greaterthan gt in integer is_abs is_dir is_file \
+        is_link is_mount is_same_file isnan issubset issuperset iterable le lessthan link link_exists lower lt mapping match \
+        mount nan ne none number odd reachable regex same_file sameas search sequence skip skipped started string subset \
+        succeeded success successful superset test timedout true truthy undefined unreachable upper uri url urn \
+        vault_encrypted vaulted_file version version_compare";
+    let lookups = "config csvfile dict env file fileglob first_found indexed_items ini inventory_hostnames items lines list \
+        nested password pipe random_choice sequence subelements template together unvault url varnames vars";
+    for (kind, wanted) in [("filters", filters), ("tests", tests), ("lookups", lookups)] {
+        let known = of(kind);
+        for name in wanted.split_whitespace() {
+            assert!(known.contains(&name), "{kind}: {name}");
+        }
+    }
+}
+
+#[test]
+fn a_variable_of_something_undefined_is_undefined() {
+    let view = view(json!({"x": "{{ y }}", "d": {"ok": "{{ 1 }}", "bad": "{{ y.z }}", "self": "{{ d.ok }}"}}));
+    assert_eq!(value(&view, &json!("{{ x | default('z') }}")), Ok(json!("z")));
+    assert_eq!(truth(&view, &json!("x is not defined")), Ok(true));
+    assert_eq!(value(&view, &json!("{{ d.self }}")), Ok(json!(1)));
+    assert_eq!(value(&view, &json!("{{ d.bad | default('z') }}")), Ok(json!("z")));
+    let Err(Error::Wrong(message)) = value(&view, &json!("{{ x }}")) else { panic!("made of nothing") };
+    assert!(message.starts_with("`y` is undefined"), "{message}");
+}
+
+#[test]
+fn errors_name_what_is_missing_and_what_it_may_have_been() {
+    let view = sample();
+    for (source, wanted) in [
+        ("{{ d.kk }}", "`d.kk` is undefined: `d` has no `kk`"),
+        ("{{ people[0].nam }}", "did you mean `name`?"),
+        ("{{ res.changd }}", "did you mean `changed`?"),
+        ("{{ a | upperr }}", "there is no filter `upperr`; did you mean `upper`?"),
+        ("{{ a is strin }}", "there is no test `strin`; did you mean `string`?"),
+        ("{{ lookup('fil', 'x') }}", "there is no lookup `fil`; did you mean `file`?"),
+        ("{{ 'x' | regex_replace(patern='x') }}", "did you mean `pattern`?"),
+    ] {
+        let Err(Error::Wrong(message)) = value(&view, &json!(source)) else { panic!("{source} gave a value") };
+        assert!(message.contains(wanted), "{source}: {message}");
+    }
+}
+
+#[test]
+fn a_condition_that_is_no_truth_value_counts_with_a_warning() {
+    let view = sample();
+    assert_eq!(truth(&view, &json!("name")), Ok(true));
+    assert_eq!(truth(&view, &json!("people | length")), Ok(true));
+    let warnings = view.take_warnings();
+    assert_eq!(warnings.len(), 2, "{warnings:?}");
+    assert!(warnings[0].contains("`name` is str"), "{warnings:?}");
+    assert_eq!(truth(&view, &json!("a == 1")), Ok(true));
+    assert!(view.take_warnings().is_empty());
+}
+
+#[test]
+fn what_would_never_end_is_refused() {
+    let view = sample();
+    for source in [
+        "{{ range(10 ** 9) | list | length }}",
+        "{{ 'x' * 10 ** 9 }}",
+        "{% for i in range(100000) %}{% for j in range(100000) %}{% endfor %}{% endfor %}",
+        "{% for i in range(1000) %}{{ 'x' * 1000000 }}{% endfor %}",
+        "{{ range(40) | permutations | list }}",
+        "{{ range(1000) | product(range(1000), range(1000)) | list }}",
+        "{{ ('a' * 40) is match('(a|a)*b') }}",
+    ] {
+        assert!(matches!(value(&view, &json!(source)), Err(Error::Wrong(_))), "{source}");
+    }
+}
+
+#[test]
+fn templates_change_what_they_have_set() {
+    let view = sample();
+    for (source, wanted) in [
+        ("{% set l = [] %}{% for p in people %}{% set _ = l.append(p.name) %}{% endfor %}{{ l | join(',') }}", "al,bo"),
+        ("{% set m = {'a': 1} %}{% set _ = m.update({'b': [2]}) %}{{ m }}", "{'a': 1, 'b': [2]}"),
+        ("{% set m = {} %}{% set _ = m.setdefault('x', []).append(1) %}{{ m.x | length }}", "1"),
+        ("{% set l = [3, 1] %}{{ l.pop() }}{{ l }}{% set _ = l.extend([9]) %}{{ l[-1] }}", "1[3]9"),
+    ] {
+        assert_eq!(text(&view, source), Ok(wanted.to_owned()), "{source}");
+    }
+    assert!(text(&view, "{{ people.append(1) }}").is_err());
+}
+
+#[test]
+fn files_have_styles_and_parts() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+    write("part.j2", "part of {{ name }}\n");
+    write("base.j2", "<{% block x %}none{% endblock %}>");
+    write("lib.j2", "{% macro twice(v) %}{{ v }}{{ v }}{% endmacro %}");
+    write("whole.j2", "{% include 'part.j2' %}{% import 'lib.j2' as lib %}{{ lib.twice('ab') }} '\\n' {{ 'a\\tb' }}\n");
+    write("child.j2", "{% extends 'base.j2' %}{% block x %}{{ name }}{% endblock %}");
+    write("styled.j2", "#jinja2: variable_start_string: '[%', variable_end_string: '%]', trim_blocks: False\n[% name %]{% if true %}\n{% endif %}");
+    write("lost.j2", "one\n{{ nam }}\n");
+    let made = |name: &str| file(&sample(), &folder.path().join(name), name, "", Style::default());
+    assert_eq!(made("whole.j2").unwrap(), "part of x\nabab '\\n' a\tb\n");
+    assert_eq!(made("child.j2").unwrap(), "<x>");
+    assert_eq!(made("styled.j2").unwrap(), "x\n");
+    let lost = made("lost.j2").unwrap_err().to_string();
+    assert!(lost.contains("lost.j2:2: `nam` is undefined; did you mean `name`?"), "{lost}");
+    let mut lookup = View::new(sample().layers.clone());
+    lookup.search = [folder.path().to_owned()].into();
+    let lookup = Arc::new(lookup);
+    assert_eq!(value(&lookup, &json!("{{ lookup('template', 'part.j2') }}")), Ok(json!("part of x\n")));
+    assert_eq!(value(&lookup, &json!("{{ lookup('file', 'part.j2') }}")), Ok(json!("part of {{ name }}")));
+    write("self.j2", "{{ lookup('template', 'self.j2') }}");
+    assert!(value(&lookup, &json!("{{ lookup('template', 'self.j2') }}")).is_err());
+}
+
+/// `expected.json` holds expressions and what Python with Jinja2 and PyYAML makes of them.
+#[test]
+fn expressions_come_to_what_python_makes_of_them() {
+    let file: Value = serde_json::from_str(include_str!("expected.json")).unwrap();
+    let view = view(file["vars"].clone());
+    let mut wrong = Vec::new();
+    for case in file["cases"].as_array().unwrap() {
+        let source = case[0].as_str().unwrap();
+        let made = value(&view, &Value::String(format!("{{{{ {source} }}}}")));
+        if made.as_ref().ok() != Some(&case[1]) {
+            wrong.push(format!("{source}\n   wanted {}\n   got    {made:?}", case[1]));
+        }
+    }
+    assert!(wrong.is_empty(), "{} differ:\n{}", wrong.len(), wrong.join("\n"));
+}

@@ -54,6 +54,8 @@ pub struct View {
     pub search: Arc<[std::path::PathBuf]>,
     /// Passwords of Ansible's vault.
     pub vault: Keys,
+    /// Steps on this machine are under way, so that its files may change.
+    pub busy: bool,
     notes: Mutex<Notes>,
 }
 
@@ -66,6 +68,8 @@ pub(super) struct Notes {
     pub(super) open: Vec<String>,
     /// The innermost text that failed, and the variable it belongs to.
     pub(super) culprit: Option<(String, Option<String>)>,
+    /// What `undef()` says.
+    pub(super) hint: Option<String>,
     /// What people should know.
     pub(super) warnings: IndexSet<String>,
     known: HashMap<String, Jinja>,
@@ -88,6 +92,7 @@ impl View {
             special: None,
             search: Arc::new([]),
             vault: Keys::default(),
+            busy: false,
             notes: Mutex::default(),
         }
     }
@@ -105,6 +110,7 @@ impl View {
             special: self.special.clone(),
             search: Arc::clone(&self.search),
             vault: self.vault.clone(),
+            busy: self.busy,
             notes: Mutex::default(),
         }
     }
@@ -156,7 +162,9 @@ impl View {
             self.notes().facts = true;
             return Some(wrong("facts"));
         }
-        self.notes().missing = Some(name.to_owned());
+        if !super::lookups::FUNCTIONS.contains(&name) && !name.starts_with("__") {
+            self.notes().missing = Some(name.to_owned());
+        }
         None
     }
 
@@ -198,6 +206,8 @@ impl View {
                 notes.known.insert(path.to_owned(), value.clone());
                 value
             }
+            // As in Python, what needs something undefined is undefined itself, and may have a default.
+            Err(error) if error.kind() == ErrorKind::UndefinedError && !notes.pending && !notes.facts => Jinja::UNDEFINED,
             Err(error) => error.into(),
         }
     }

@@ -257,6 +257,11 @@ fn script_of(module: &Module, args: &Args, search: &[PathBuf], before: &str) -> 
         vars: &vars,
         search,
         render: &|text| Ok(text.replace("{{ who }}", "you")),
+        render_file: &|path, _, _, style| {
+            let text = std::fs::read_to_string(path).map_err(|why| why.to_string())?;
+            let text = text.replace(&format!("{} who {}", style.variable.0, style.variable.1), "you");
+            Ok(text.replace('\n', &style.newline))
+        },
         eval: &|text| Err(format!("no `{text}` here")),
         judge: &|text| Err(format!("no `{text}` here")),
         check: before.contains("CHECK=1"),

@@ -68,6 +68,9 @@ impl HostRun<'_> {
             vars: &vars,
             search: &[],
             render: &render,
+            render_file: &|path, name, dest, style| {
+                template::file(&view, path, name, dest, style).map_err(|e| e.to_string())
+            },
             eval: &eval,
             judge: &judge,
             check: false,

@@ -158,7 +158,17 @@ impl HostRun<'_> {
         view.special = Some(special::special(&self.run.shared, Some(self.name)));
         view.search = Arc::clone(&task.search);
         view.vault = self.run.options.vault.clone();
+        view.busy = !self.queue.is_empty() && self.is_here(&view);
         view
+    }
+
+    /// Whether the host is this machine.
+    fn is_here(&self, view: &View) -> bool {
+        let by = |name: Option<&str>| name.is_some_and(|name| name.rsplit('.').next() == Some("local"));
+        matches!(self.name, "localhost" | "127.0.0.1" | "::1")
+            || by(self.batch.play.connection.as_deref())
+            || by(self.run.options.connection.as_deref())
+            || by(view.raw("ansible_connection").and_then(Value::as_str))
     }
 
     /// What is known of another host, for a task that is delegated to it.

@@ -41,14 +41,13 @@ pub(in super::super) fn yaml_styled(value: &Value, style: &YamlStyle) -> String 
         flow: 0,
         space: true,
         only_indent: true,
-        open: false,
     };
     if style.start {
         emitter.mark("---", true, false, false);
     }
     emitter.node(value, Place::Root);
     emitter.line_at(None);
-    if style.end || emitter.open {
+    if style.end {
         emitter.text.push_str("...\n");
     }
     emitter.text
@@ -63,7 +62,6 @@ enum Place {
     Value,
 }
 
-#[allow(clippy::struct_excessive_bools, reason = "what libyaml remembers between two marks")]
 struct Emitter<'a> {
     style: &'a YamlStyle,
     step: usize,
@@ -76,8 +74,6 @@ struct Emitter<'a> {
     space: bool,
     /// The line holds only indentation and marks so far.
     only_indent: bool,
-    /// The document ends in a way that needs a mark.
-    open: bool,
 }
 
 impl Emitter<'_> {
@@ -93,7 +89,6 @@ impl Emitter<'_> {
         self.put(text);
         self.space = space;
         self.only_indent &= indent;
-        self.open = false;
     }
 
     fn break_line(&mut self) {
@@ -242,7 +237,6 @@ impl Emitter<'_> {
         let quoted = self.style.quote;
         if quoted.is_none() && plain && plain_fits && !(text.is_empty() && (self.flow > 0 || !split)) {
             self.plain(&text, split);
-            self.open = place == Place::Root;
         } else if quoted != Some('"') && shape.single && (split || !shape.lines) {
             self.single(&text, split);
         } else {

@@ -1,5 +1,10 @@
 //! Sums, base 64, passwords, vaults.
 
+use std::{
+    collections::HashMap,
+    sync::{Mutex, PoisonError},
+};
+
 use base64::{Engine as _, alphabet, engine::general_purpose as base64_of};
 use minijinja::{
     Error,
@@ -148,15 +153,42 @@ fn b64decode(c: &mut Call) -> Result<Value, Error> {
     })
 }
 
+/// Rounds when nobody says how many, as Ansible has them.
+const ROUNDS: [(&str, u32); 2] = [("sha512", 656_000), ("sha256", 535_000)];
+
 fn password_hash(c: &mut Call) -> Result<Value, Error> {
+    /// What was hashed with a given salt: hosts that ask for the same do not wait for it again.
+    static KNOWN: Mutex<Option<HashMap<[u8; 32], String>>> = Mutex::new(None);
     let kind = c.str_or(0, "sha512");
-    let size = c.size(2, 16)?.clamp(1, 16);
-    let salt = c.str(1).unwrap_or_else(|| crypt::random_salt(size));
+    let kind = kind.strip_suffix("_crypt").unwrap_or(&kind).to_owned();
+    if c.some(4).is_some() {
+        return Err(c.fault("`ident` is for bcrypt, which is not supported; take sha512"));
+    }
     let rounds = match c.int(3)? {
-        Some(rounds) => Some(u32::try_from(rounds).map_err(|_| c.fault("`rounds` is out of range"))?),
-        None => None,
+        Some(rounds) => u32::try_from(rounds).map_err(|_| c.fault("`rounds` is out of range"))?,
+        None => ROUNDS.iter().find(|(name, _)| *name == kind).map_or(5000, |(_, rounds)| *rounds),
     };
-    crypt::hash(&c.text(), &kind, Some(&salt), rounds).map(Value::from).map_err(|why| c.fault(why))
+    if rounds > 10_000_000 {
+        return Err(c.fault("`rounds` is at most 10000000 here"));
+    }
+    let Some(salt) = c.str(1) else {
+        let size = c.size(2, 16)?.clamp(1, 16);
+        let made = crypt::hash(&c.text(), &kind, Some(&crypt::random_salt(size)), Some(rounds));
+        return made.map(Value::from).map_err(|why| c.fault(why));
+    };
+    let mut print = sha2::Sha256::new();
+    for part in [c.text().as_str(), &kind, &salt, &rounds.to_string()] {
+        print.update(part.len().to_le_bytes());
+        print.update(part);
+    }
+    let print: [u8; 32] = print.finalize().into();
+    let known = || KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(made) = known().get_or_insert_default().get(&print) {
+        return Ok(made.as_str().into());
+    }
+    let made = crypt::hash(&c.text(), &kind, Some(&salt), Some(rounds)).map_err(|why| c.fault(why))?;
+    known().get_or_insert_default().insert(print, made.clone());
+    Ok(made.into())
 }
 
 /// The space of names in which Ansible makes its identifiers.

@@ -19,6 +19,10 @@ pub(in super::super) static TABLE: &[Entry] = &[
         Ok(c.value.clone())
     }),
     entry(&["extract"], "container morekeys", extract),
+    entry(&["format"], "* **", |c| {
+        let args = handed_on(c, 0, c.value.clone());
+        Value::from_function(minijinja::filters::format).call(c.state, &args)
+    }),
     entry(&["items"], "?", |c| {
         if c.value.is_undefined() {
             return Ok(Value::from(Vec::<Value>::new()));

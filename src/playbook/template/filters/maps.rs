@@ -2,7 +2,7 @@
 
 use minijinja::{
     Error,
-    value::{Tuple, Value, ValueKind},
+    value::{Kwargs, Tuple, Value, ValueKind},
 };
 
 use super::super::{
@@ -23,19 +23,20 @@ pub(in super::super) static TABLE: &[Entry] = &[
     }),
     entry(&["dictsort"], "case_sensitive by reverse", dictsort),
     entry(&["items2dict"], "key_name value_name", |c| {
-        let (key, value) = (c.str_or(0, "key"), c.str_or(1, "value"));
+        let name = |at: usize, or: &str| c.some(at).cloned().unwrap_or_else(|| Value::from(or));
+        let (key, value) = (name(0, "key"), name(1, "value"));
         if !matches!(c.value.kind(), ValueKind::Seq | ValueKind::Iterable) {
             return Err(c.fault(format_args!("a list is expected here, not {}", name_of_kind(c.value.kind()))));
         }
         let mut made = Vec::new();
         for item in c.items()? {
-            if item.kind() != ValueKind::Map {
+            if !matches!(item.kind(), ValueKind::Map | ValueKind::Seq | ValueKind::Iterable) {
                 return Err(
                     c.fault(format_args!("a list of mappings is expected here, and `{}` is none", py_str(&item)))
                 );
             }
-            let pick = |name: &str| {
-                let found = item.get_attr(name).unwrap_or_default();
+            let pick = |name: &Value| {
+                let found = item.get_item(name).unwrap_or_default();
                 let message =
                     format!("each mapping needs the keys `{key}` and `{value}`, and `{}` has not", py_str(&item));
                 if found.is_undefined() { Err(bad(message)) } else { Ok(found) }
@@ -63,6 +64,26 @@ pub(in super::super) fn entries(map: &Value) -> Result<Vec<(Value, Value)>, Erro
 /// The pairs of a mapping, as Python's `items()` gives them.
 pub(in super::super) fn pairs_of(map: &Value) -> Result<Vec<Value>, Error> {
     Ok(entries(map)?.into_iter().map(|(key, value)| Tuple::from([key, value]).into()).collect())
+}
+
+/// Python's `dict(…)`: of a mapping or of pairs, and of names.
+pub(in super::super) fn dict(from: Option<Value>, names: Kwargs) -> Result<Value, Error> {
+    let mut made = Vec::new();
+    match from {
+        None => {}
+        Some(from) if from.kind() == ValueKind::Map => made.extend(entries(&from)?),
+        Some(from) => {
+            for pair in items_of(&from)? {
+                let pair = items_of(&pair)?;
+                let [key, value] = pair.as_slice() else { return Err(bad("`dict()` wants pairs")) };
+                made.push((key.clone(), value.clone()));
+            }
+        }
+    }
+    for name in names.args() {
+        made.push((Value::from(name), names.peek::<Value>(name)?));
+    }
+    Ok(Value::from_pairs(made))
 }
 
 fn expect_map(c: &Call, value: &Value) -> Result<(), Error> {

@@ -15,7 +15,7 @@ pub(super) mod time;
 pub(super) mod urls;
 
 use minijinja::{
-    Environment, Error, ErrorKind,
+    Environment, Error, State,
     value::{Rest, ValueOrKwargs},
 };
 
@@ -82,9 +82,12 @@ pub(super) fn add(env: &mut Environment<'static>) {
         }
     }
     env.add_function("now", time::now);
-    env.add_function("undef", |hint: Option<String>, options: minijinja::value::Kwargs| {
+    env.add_function("dict", maps::dict);
+    env.add_function("undef", |state: &mut State<'_, '_>, hint: Option<String>, options: minijinja::value::Kwargs| {
         let hint = hint.or(options.get::<Option<String>>("hint")?);
-        let hint = hint.unwrap_or_else(|| "mandatory variable has not been overridden".into());
-        Err::<minijinja::Value, Error>(Error::new(ErrorKind::UndefinedError, hint))
+        if let Ok(view) = super::lookups::view_of(state) {
+            view.notes().hint = hint;
+        }
+        Ok::<_, Error>(minijinja::Value::UNDEFINED)
     });
 }

@@ -107,6 +107,9 @@ fn round(c: &mut Call) -> Result<Value, Error> {
     let precision = c.int(0)?.unwrap_or(0).clamp(-300, 300);
     let method = c.str_or(1, "common");
     let number = c.number()?;
+    if method == "common" && precision == 0 && c.value.is_integer() {
+        return Ok(c.value.clone());
+    }
     let scale = 10_f64.powi(i32::try_from(precision).unwrap_or(0));
     Ok(match method.as_str() {
         "ceil" => (number * scale).ceil() / scale,
@@ -115,6 +118,9 @@ fn round(c: &mut Call) -> Result<Value, Error> {
         "common" if precision >= 0 => {
             let places = usize::try_from(precision).unwrap_or(0).min(30);
             format!("{number:.places$}").parse().unwrap_or(number)
+        }
+        "common" if c.value.is_integer() => {
+            return Ok(whole_of((number * scale).round_ties_even() / scale));
         }
         "common" => (number * scale).round_ties_even() / scale,
         other => return Err(c.fault(format_args!("there is no method `{other}`; there are common, ceil and floor"))),

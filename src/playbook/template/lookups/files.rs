@@ -71,7 +71,7 @@ pub(super) fn read(view: &View, kind: &str, name: &str) -> Result<String, Fault>
         let mut looked: Vec<String> = candidates(view, kind, name).iter().map(|p| p.display().to_string()).collect();
         looked.dedup();
         let looked = if looked.is_empty() { String::new() } else { format!("; looked at `{}`", looked.join("`, `")) };
-        wrong(format!("there is no file `{name}`{looked}"))
+        wrong(format!("there is no file `{name}` (No such file or directory){looked}"))
     })?;
     let wrong = |why: String| wrong(format!("`{}`: {why}", path.display()));
     let size = path.metadata().map_err(|why| wrong(why.to_string()))?.len();

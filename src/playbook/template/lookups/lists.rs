@@ -50,7 +50,7 @@ pub(super) static TABLE: &[Lookup] = &[
     lookup_of("subelements", &["skip_missing"], subelements),
     lookup_of("together", &[], |ask| {
         if ask.terms.is_empty() {
-            return Err(wrong("`together` needs at least one list"));
+            return Err(wrong("with_together requires at least one element in each list"));
         }
         let lists: Vec<Vec<Value>> = ask.terms.iter().map(list_of).collect();
         let len = lists.iter().map(Vec::len).max().unwrap_or(0);
@@ -80,7 +80,7 @@ fn deep(items: &[Value], found: &mut Vec<Value>) {
 
 fn nested(ask: &Ask<'_>) -> Found {
     let mut lists = ask.terms.iter().map(list_of);
-    let Some(first) = lists.next() else { return Err(wrong("`nested` needs at least one list")) };
+    let Some(first) = lists.next() else { return Err(wrong("with_nested requires at least one element in the nested list")) };
     let mut rows: Vec<Vec<Value>> = first.into_iter().map(|item| once(&[item])).collect();
     for list in lists {
         if rows.len().saturating_mul(list.len()) > MOST {
@@ -97,10 +97,19 @@ fn nested(ask: &Ask<'_>) -> Found {
 }
 
 fn subelements(ask: &Ask<'_>) -> Found {
-    let usage = "`subelements` goes through a list or mapping, a path in each of its items, and perhaps flags";
-    let (Some(all), Some(Value::String(path))) = (ask.terms.first(), ask.terms.get(1)) else {
-        return Err(wrong(usage));
+    let usage = |why: &str| wrong(format!("subelements lookup expects a list of two or three items, {why}"));
+    if !(2..=3).contains(&ask.terms.len()) {
+        return Err(usage("the list or mapping, the path, and perhaps flags"));
+    }
+    let first_second = "first a dict or a list, second a string pointing to the subkey";
+    let (Some(all @ (Value::Array(_) | Value::Object(_))), Some(Value::String(path))) = (ask.terms.first(), ask.terms.get(1))
+    else {
+        return Err(usage(first_second));
     };
+    let known = |flags: &Value| flags.as_object().is_some_and(|flags| flags.keys().all(|name| name == "skip_missing"));
+    if ask.terms.get(2).is_some_and(|flags| !known(flags)) {
+        return Err(usage("the optional third item must be a dict with flags ('skip_missing',)"));
+    }
     let flag = ask.terms.get(2).and_then(|flags| flags.get("skip_missing")).or_else(|| ask.option("skip_missing"));
     let skip_missing = flag.and_then(convert::bool_of).unwrap_or(false);
     let skipped = |item: &Value| item.get("skipped").is_some_and(|skipped| *skipped != Value::Bool(false));
@@ -108,7 +117,7 @@ fn subelements(ask: &Ask<'_>) -> Found {
         Value::Object(_) if skipped(all) => return Ok(Vec::new()),
         Value::Object(map) => map.values().collect(),
         Value::Array(items) => items.iter().collect(),
-        _ => return Err(wrong(usage)),
+        _ => return Err(usage(first_second)),
     };
     let mut found = Vec::new();
     for item in items {
@@ -119,11 +128,17 @@ fn subelements(ask: &Ask<'_>) -> Found {
             continue;
         }
         let mut inner = Some(item);
-        for (at, key) in path.split('.').enumerate() {
-            inner = inner.and_then(|inner| inner.get(key));
-            if inner.is_none() && !skip_missing {
-                return Err(wrong(format!("could not find '{key}' key in an item of `subelements` (part {})", at + 1)));
+        for key in path.split('.') {
+            if inner.is_some_and(|inner| !inner.is_object()) {
+                let text = convert::text_of(inner.unwrap_or(&Value::Null));
+                return Err(wrong(format!("the key {key} should point to a dictionary, got '{text}'")));
             }
+            let next = inner.and_then(|inner| inner.get(key));
+            if next.is_none() && inner.is_some() && !skip_missing {
+                let text = inner.map(convert::text_of).unwrap_or_default();
+                return Err(wrong(format!("could not find '{key}' key in iterated item '{text}'")));
+            }
+            inner = next;
         }
         match inner {
             None => {}
@@ -156,7 +171,7 @@ fn number(text: &str) -> Result<i64, super::Fault> {
         _ if digits.len() > 1 && digits.starts_with('0') => i64::from_str_radix(digits.trim_start_matches("0o"), 8),
         _ => digits.parse(),
     };
-    let number = parsed.map_err(|_| wrong(format!("can't parse `{text}` as a number of a sequence")))?;
+    let number = parsed.map_err(|_| wrong(format!("a number of the sequence has an invalid value: `{text}`")))?;
     Ok(if negative { -number } else { number })
 }
 

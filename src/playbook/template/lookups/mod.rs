@@ -76,7 +76,7 @@ impl Ask<'_> {
         match self.option(name) {
             None => Ok(default),
             Some(value) => {
-                convert::text_of(value).parse().map_err(|_| wrong(format!("the option `{name}` is a whole number")))
+                convert::text_of(value).parse().map_err(|_| wrong(format!("the option `{name}` has an invalid value: it is a whole number")))
             }
         }
     }
@@ -84,7 +84,7 @@ impl Ask<'_> {
     /// The folder of the playbook.
     fn folder(&self) -> std::path::PathBuf {
         match self.view.raw("playbook_dir") {
-            Some(Value::String(folder)) => folder.into(),
+            Some(Value::String(folder)) if !folder.is_empty() => folder.into(),
             _ => ".".into(),
         }
     }
@@ -119,7 +119,7 @@ pub(super) fn add(env: &mut Environment<'static>) {
     });
 }
 
-fn view_of(state: &State<'_, '_>) -> Result<Arc<View>, Error> {
+pub(super) fn view_of(state: &State<'_, '_>) -> Result<Arc<View>, Error> {
     let view = state.lookup("__view").and_then(|view| view.downcast_object::<Handle>());
     view.map(|handle| Arc::clone(&handle.0)).ok_or_else(|| bad("lookups need a task around them"))
 }
@@ -202,6 +202,11 @@ fn ask(view: &Arc<View>, name: &str, terms: Vec<Value>, options: Map<String, Val
         let hint = near(other, lookup.options.iter().copied());
         let hint = hint.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
         return Err(wrong(format!("the lookup `{short}` has no option `{other}`{hint}")));
+    }
+    // What a step on this machine is making may not be there yet.
+    let pure = lists::TABLE.iter().chain(variables::TABLE).any(|pure| pure.name == lookup.name);
+    if view.busy && !pure {
+        return Err(Fault::Pending);
     }
     (lookup.run)(&Ask { view, terms, options })
 }

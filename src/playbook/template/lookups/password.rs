@@ -73,7 +73,12 @@ fn one(ask: &Ask<'_>, term: &str) -> Result<String, Fault> {
     match encrypt {
         Some(kind) => {
             let kind = kind.trim_end_matches("_crypt").to_owned();
-            crypt::hash(&plain, &kind, salt.as_deref(), None).map_err(wrong)
+            let rounds = match kind.as_str() {
+                "sha512" => Some(656_000),
+                "sha256" => Some(535_000),
+                _ => None,
+            };
+            crypt::hash(&plain, &kind, salt.as_deref(), rounds).map_err(wrong)
         }
         None => Ok(plain),
     }
