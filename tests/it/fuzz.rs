@@ -38,12 +38,49 @@ impl Dice {
 }
 
 const ATOMS: &[&str] = &[
-    "a", "b", "d", "people", "nothing", "round", "text", "'x'", "'%s'", "'a,b'", "''", "'zwölf 😀'", "0", "1", "-1", "2.5",
-    "1e308", "99999999999999999999", "none", "true", "omit", "[]", "{}", "[1, 'a', none]", "{'k': [1]}", "(1, 2)",
-    "range(10 ** 9)", "'x' * 10 ** 9", "[0] * 10 ** 9", "10 ** 10 ** 10", "people[0].name", "d.n.m", "d['k']", "a.b.c",
-    "vars", "hostvars", "'(a+)+$'", "'\\\\1'", "now()", "[[[[[]]]]]",
+    "a",
+    "b",
+    "d",
+    "people",
+    "nothing",
+    "round",
+    "text",
+    "'x'",
+    "'%s'",
+    "'a,b'",
+    "''",
+    "'zwölf 😀'",
+    "0",
+    "1",
+    "-1",
+    "2.5",
+    "1e308",
+    "99999999999999999999",
+    "none",
+    "true",
+    "omit",
+    "[]",
+    "{}",
+    "[1, 'a', none]",
+    "{'k': [1]}",
+    "(1, 2)",
+    "range(10 ** 9)",
+    "'x' * 10 ** 9",
+    "[0] * 10 ** 9",
+    "10 ** 10 ** 10",
+    "people[0].name",
+    "d.n.m",
+    "d['k']",
+    "a.b.c",
+    "vars",
+    "hostvars",
+    "'(a+)+$'",
+    "'\\\\1'",
+    "now()",
+    "[[[[[]]]]]",
 ];
-const OPERATORS: &[&str] = &["+", "-", "*", "/", "//", "%", "~", "==", "<", "in", "and", "or", "is", "not", "if", "else"];
+const OPERATORS: &[&str] =
+    &["+", "-", "*", "/", "//", "%", "~", "==", "<", "in", "and", "or", "is", "not", "if", "else"];
 const METHODS: &[&str] =
     &["split", "items", "get", "format", "zfill", "center", "replace", "join", "append", "update", "strip", "index"];
 
@@ -70,7 +107,8 @@ fn expression(dice: &mut Dice, names: &[(&str, Vec<&str>); 3], depth: usize) -> 
         6 => format!("({}).{}({}, {})", inner(dice), dice.pick(METHODS), inner(dice), inner(dice)),
         7 => {
             let lookup = dice.pick(&names[2].1);
-            let lookup = if matches!(lookup, "pipe" | "lines" | "url" | "password" | "file") { "items" } else { lookup };
+            let lookup =
+                if matches!(lookup, "pipe" | "lines" | "url" | "password" | "file") { "items" } else { lookup };
             format!("query('{lookup}', {}, {})", inner(dice), inner(dice))
         }
         _ => format!("[{}, {}][{}]", inner(dice), inner(dice), dice.pick(ATOMS)),
@@ -104,7 +142,13 @@ fn mangle(dice: &mut Dice, text: String) -> String {
         let at = dice.below(letters.len());
         match dice.below(3) {
             0 if !letters.is_empty() => drop(letters.remove(at)),
-            1 => letters.insert(at, dice.pick(&["{{", "}}", "{%", "%}", "'", "(", "|", "\\", "\n", "\0", ":", "-", "*"]).chars().next().unwrap_or('x')),
+            1 => letters.insert(
+                at,
+                dice.pick(&["{{", "}}", "{%", "%}", "'", "(", "|", "\\", "\n", "\0", ":", "-", "*"])
+                    .chars()
+                    .next()
+                    .unwrap_or('x'),
+            ),
             _ => letters.truncate(at + 1),
         }
     }
@@ -113,18 +157,42 @@ fn mangle(dice: &mut Dice, text: String) -> String {
 
 fn playbook(dice: &mut Dice, names: &[(&str, Vec<&str>); 3]) -> String {
     let keys = [
-        "name", "hosts", "tasks", "vars", "when", "loop", "with_items", "debug", "command", "block", "rescue", "register",
-        "roles", "notify", "handlers", "tags", "until", "include_tasks", "set_fact", "<<", "environment", "args", "meta",
+        "name",
+        "hosts",
+        "tasks",
+        "vars",
+        "when",
+        "loop",
+        "with_items",
+        "debug",
+        "command",
+        "block",
+        "rescue",
+        "register",
+        "roles",
+        "notify",
+        "handlers",
+        "tags",
+        "until",
+        "include_tasks",
+        "set_fact",
+        "<<",
+        "environment",
+        "args",
+        "meta",
     ];
     let mut text = String::from("- hosts: all\n");
-    let mut indent = 2;
+    let mut indent = 2_usize;
     for _ in 0..dice.below(14) {
-        indent = (indent + [0, 0, 2, 4].map(|n| n)[dice.below(4)]).saturating_sub([0, 0, 2, 4][dice.below(4)]).min(20);
+        let step = |dice: &mut Dice| [0_usize, 0, 2, 4][dice.below(4)];
+        indent = (indent + step(&mut *dice)).saturating_sub(step(&mut *dice)).min(20);
         let dash = if dice.below(3) == 0 { "- " } else { "" };
         let value = match dice.below(6) {
             0 => String::new(),
             1 => format!("\"{{{{ {} }}}}\"", expression(dice, names, 1).replace(['"', '\\'], "")),
-            2 => dice.pick(&["&a [1, *a]", "!vault |", "!unsafe x", "{a: 1}", "[1, 2]", "|", "yes", "0777", "*b", "? x"]).to_owned(),
+            2 => dice
+                .pick(&["&a [1, *a]", "!vault |", "!unsafe x", "{a: 1}", "[1, 2]", "|", "yes", "0777", "*b", "? x"])
+                .to_owned(),
             3 => "'x'".to_owned(),
             4 => "all".to_owned(),
             _ => dice.below(100).to_string(),

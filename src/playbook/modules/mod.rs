@@ -9,9 +9,9 @@
 //! [`trial::run_on`] runs one module against a real shell, for tests.
 
 mod apt;
-pub(in crate::playbook) mod async_status;
 mod archive;
 mod assemble;
+pub(in crate::playbook) mod async_status;
 mod authorized_key;
 mod blockinfile;
 mod command;
@@ -29,8 +29,8 @@ mod get_url;
 mod getent;
 mod git;
 mod group;
-mod inventory;
 mod ini_file;
+mod inventory;
 mod judge;
 mod known_hosts;
 mod lineinfile;

@@ -107,7 +107,8 @@ mod tests {
             let lost = trial.run(shell, &TEMPLATE, &args(&TEMPLATE, "{src: nowhere.j2, dest: out}"));
             assert!(lost.failed.unwrap().contains("cannot find `nowhere.j2`; looked at"));
             trial.write("o.j2", "hello [[ who ]] {{ who }}\n", 0o640);
-            let other = args(&TEMPLATE, "{src: d/o.j2, dest: out, variable_start_string: '[[', variable_end_string: ']]'}");
+            let other =
+                args(&TEMPLATE, "{src: d/o.j2, dest: out, variable_start_string: '[[', variable_end_string: ']]'}");
             assert!(trial.run(shell, &TEMPLATE, &other).failed.is_none());
             assert_eq!(trial.read("out"), "hello you {{ who }}\n");
             let other = args(&TEMPLATE, "{src: d/o.j2, dest: out, output_encoding: koi8-r}");

@@ -24,7 +24,7 @@ use std::sync::Arc;
 use minijinja::value::Value as Jinja;
 use serde_json::Value;
 
-pub use dump::{json_text, py_str};
+pub use dump::{json_text, py_str, yaml_text};
 pub use file::file;
 pub(super) use lookups::lookup;
 pub use render::{expression, expression_syntax, syntax, text, truth, value};

@@ -212,7 +212,11 @@ pub(super) fn minus(a: Value, b: Value) -> Result<Value, Error> {
 pub(super) fn percent(state: &mut minijinja::State<'_, '_>, a: Value, b: Value) -> Result<Value, Error> {
     if a.kind() == ValueKind::String {
         let mut args = vec![a];
-        if b.is_tuple() { args.extend(items_of(&b)?) } else { args.push(b) }
+        if b.is_tuple() {
+            args.extend(items_of(&b)?)
+        } else {
+            args.push(b)
+        }
         return state.apply_filter("format", &args);
     }
     match (i128::try_from(a.clone()), i128::try_from(b.clone())) {
@@ -249,8 +253,14 @@ mod tests {
 
     #[test]
     fn backslashes_of_quoted_text_are_doubled_and_no_others() {
-        assert_eq!(in_expressions(r"\1 {{ x | f('\1', '\\2') }} \3", double_backslashes), r"\1 {{ x | f('\\1', '\\\\2') }} \3");
-        assert_eq!(in_expressions("{% raw %}{{ '\\1' }}{% endraw %}", double_backslashes), "{% raw %}{{ '\\1' }}{% endraw %}");
+        assert_eq!(
+            in_expressions(r"\1 {{ x | f('\1', '\\2') }} \3", double_backslashes),
+            r"\1 {{ x | f('\\1', '\\\\2') }} \3"
+        );
+        assert_eq!(
+            in_expressions("{% raw %}{{ '\\1' }}{% endraw %}", double_backslashes),
+            "{% raw %}{{ '\\1' }}{% endraw %}"
+        );
         assert_eq!(in_expressions("{{ {'a': {'b': 1}} }}", double_backslashes), "{{ {'a': {'b': 1}} }}");
     }
 }

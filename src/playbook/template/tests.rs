@@ -276,7 +276,10 @@ fn files_have_styles_and_parts() {
     write("lib.j2", "{% macro twice(v) %}{{ v }}{{ v }}{% endmacro %}");
     write("whole.j2", "{% include 'part.j2' %}{% import 'lib.j2' as lib %}{{ lib.twice('ab') }} '\\n' {{ 'a\\tb' }}\n");
     write("child.j2", "{% extends 'base.j2' %}{% block x %}{{ name }}{% endblock %}");
-    write("styled.j2", "#jinja2: variable_start_string: '[%', variable_end_string: '%]', trim_blocks: False\n[% name %]{% if true %}\n{% endif %}");
+    write(
+        "styled.j2",
+        "#jinja2: variable_start_string: '[%', variable_end_string: '%]', trim_blocks: False\n[% name %]{% if true %}\n{% endif %}",
+    );
     write("lost.j2", "one\n{{ nam }}\n");
     let made = |name: &str| file(&sample(), &folder.path().join(name), name, "", Style::default());
     assert_eq!(made("whole.j2").unwrap(), "part of x\nabab '\\n' a\tb\n");

@@ -207,7 +207,9 @@ impl View {
                 value
             }
             // As in Python, what needs something undefined is undefined itself, and may have a default.
-            Err(error) if error.kind() == ErrorKind::UndefinedError && !notes.pending && !notes.facts => Jinja::UNDEFINED,
+            Err(error) if error.kind() == ErrorKind::UndefinedError && !notes.pending && !notes.facts => {
+                Jinja::UNDEFINED
+            }
             Err(error) => error.into(),
         }
     }

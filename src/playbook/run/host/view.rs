@@ -166,7 +166,7 @@ impl HostRun<'_> {
     fn is_here(&self, view: &View) -> bool {
         let by = |name: Option<&str>| name.is_some_and(|name| name.rsplit('.').next() == Some("local"));
         matches!(self.name, "localhost" | "127.0.0.1" | "::1")
-            || by(self.batch.play.connection.as_deref())
+            || by(self.batch.play.common.connection.as_ref().and_then(Value::as_str))
             || by(self.run.options.connection.as_deref())
             || by(view.raw("ansible_connection").and_then(Value::as_str))
     }

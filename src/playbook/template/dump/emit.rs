@@ -27,6 +27,13 @@ pub(in super::super) struct YamlStyle {
     pub(in super::super) end: bool,
 }
 
+/// YAML as `PyYAML` writes it. With `nice`, never on one line.
+pub fn yaml_text(value: &Value, nice: bool, indent: usize, sort: bool) -> String {
+    let flow = if nice { Some(false) } else { None };
+    let style = YamlStyle { flow, indent, width: 80, sort, unicode: true, quote: None, start: false, end: false };
+    yaml_styled(value, &style)
+}
+
 /// YAML in this style.
 pub(in super::super) fn yaml_styled(value: &Value, style: &YamlStyle) -> String {
     let step = if (2..=9).contains(&style.indent) { style.indent } else { 2 };

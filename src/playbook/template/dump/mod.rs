@@ -4,6 +4,7 @@ mod emit;
 mod json;
 mod python;
 
+pub use emit::yaml_text;
 pub(super) use emit::{YamlStyle, yaml_styled};
 pub use json::json_text;
 pub(super) use json::{JsonStyle, json_styled};

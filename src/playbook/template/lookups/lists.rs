@@ -80,7 +80,9 @@ fn deep(items: &[Value], found: &mut Vec<Value>) {
 
 fn nested(ask: &Ask<'_>) -> Found {
     let mut lists = ask.terms.iter().map(list_of);
-    let Some(first) = lists.next() else { return Err(wrong("with_nested requires at least one element in the nested list")) };
+    let Some(first) = lists.next() else {
+        return Err(wrong("with_nested requires at least one element in the nested list"));
+    };
     let mut rows: Vec<Vec<Value>> = first.into_iter().map(|item| once(&[item])).collect();
     for list in lists {
         if rows.len().saturating_mul(list.len()) > MOST {
@@ -102,7 +104,8 @@ fn subelements(ask: &Ask<'_>) -> Found {
         return Err(usage("the list or mapping, the path, and perhaps flags"));
     }
     let first_second = "first a dict or a list, second a string pointing to the subkey";
-    let (Some(all @ (Value::Array(_) | Value::Object(_))), Some(Value::String(path))) = (ask.terms.first(), ask.terms.get(1))
+    let (Some(all @ (Value::Array(_) | Value::Object(_))), Some(Value::String(path))) =
+        (ask.terms.first(), ask.terms.get(1))
     else {
         return Err(usage(first_second));
     };

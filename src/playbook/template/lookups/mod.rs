@@ -75,9 +75,9 @@ impl Ask<'_> {
     fn number(&self, name: &str, default: usize) -> Result<usize, Fault> {
         match self.option(name) {
             None => Ok(default),
-            Some(value) => {
-                convert::text_of(value).parse().map_err(|_| wrong(format!("the option `{name}` has an invalid value: it is a whole number")))
-            }
+            Some(value) => convert::text_of(value)
+                .parse()
+                .map_err(|_| wrong(format!("the option `{name}` has an invalid value: it is a whole number"))),
         }
     }
 
