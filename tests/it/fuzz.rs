@@ -88,7 +88,7 @@ fn expression(dice: &mut Dice, names: &[(&str, Vec<&str>); 3], depth: usize) -> 
     if depth == 0 {
         return dice.pick(ATOMS).to_owned();
     }
-    let mut inner = |dice: &mut Dice| expression(dice, names, depth - 1);
+    let inner = |dice: &mut Dice| expression(dice, names, depth - 1);
     match dice.below(9) {
         0..=3 => {
             let value = inner(dice);
