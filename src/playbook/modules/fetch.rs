@@ -189,7 +189,7 @@ mod tests {
         let to = here.path().display();
         for shell in Trial::SHELLS {
             trial.wipe();
-            let bytes: Vec<u8> = (0..3_000_000_u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
+            let bytes: Vec<u8> = (0..3_000_000_u32).map(|n| n.wrapping_mul(2_654_435_761).to_le_bytes()[2]).collect();
             std::fs::write(trial.path("a b"), &bytes).unwrap();
             let task = args(&FETCH, &format!("{{src: '{}/a b', dest: {to}/{shell:?}}}", trial.at()));
             let check = trial.check(shell, &FETCH, &task);

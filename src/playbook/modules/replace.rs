@@ -6,7 +6,7 @@ use super::common::{
     ATTRS, BACKUP_ARGS, FILE_ARGS, VALIDATE_ARGS, WRITE, arg, args,
     edit::{self, EDIT},
     put::PUT,
-    python::{Flags, compile, replace_all},
+    python::{Flags, check, compile, replace_all},
     required, text, with_default,
 };
 use super::talk::{Host, Talk, Trouble};
@@ -68,7 +68,8 @@ async fn talk(args: Args, host: Host, want: Want) -> Result<Outcome, Trouble> {
     let refusal = match file.kind.as_str() {
         "directory" => Some((256, format!("Path {} is a directory !", file.path))),
         "absent" => Some((257, format!("Path {} does not exist !", file.path))),
-        "file" => None,
+        // /dev/null is an empty text.
+        "file" | "char" => None,
         other => Some((256, format!("`{}` is a {other}, no text file", file.path))),
     };
     if let Some((rc, message)) = refusal {
@@ -93,6 +94,7 @@ async fn talk(args: Args, host: Host, want: Want) -> Result<Outcome, Trouble> {
             }
         }
     };
+    check(&want.to, &want.regexp).map_err(|why| format!("Unable to process replace due to error: {why}"))?;
     let (middle, count) = replace_all(&want.regexp, &file.text[start..end], &want.to)
         .map_err(|why| format!("Unable to process replace due to error: {why}"))?;
     let new = format!("{}{middle}{}", &file.text[..start], &file.text[end..]);

@@ -72,7 +72,7 @@ pub async fn save(host: &Host, args: &Args, file: &Opened, new: String, message:
         step.run("DIFF=");
     }
     step.attributes(args)?;
-    if file.kind == "file" && file.text == new {
+    if file.kind != "absent" && file.text == new {
         if !["owner", "group", "mode", "attributes", "seuser", "serole", "setype", "selevel"]
             .iter()
             .any(|name| given(args, name))

@@ -20,7 +20,13 @@ pub fn compile(pattern: &str, flags: Flags) -> Result<Regex, String> {
     if flags.dotall {
         source.push_str("(?s)");
     }
-    source.push_str(&translate(pattern, flags.multiline));
+    // The expression may say so itself.
+    let head = pattern
+        .strip_prefix("(?")
+        .and_then(|rest| rest.split_once([')', ':', '<', '=', '!']))
+        .map_or("", |(head, _)| head);
+    let multiline = flags.multiline || head.bytes().all(|b| b.is_ascii_alphabetic()) && head.contains('m');
+    source.push_str(&translate(pattern, multiline));
     RegexBuilder::new(&source)
         .backtrack_limit(10_000_000)
         .build()
@@ -143,6 +149,34 @@ pub fn expand(template: &str, captures: &Captures<'_, str>) -> Result<String, St
     Ok(text)
 }
 
+/// Refuses a replacement that names a group or an escape that is not there.
+pub fn check(template: &str, regex: &Regex) -> Result<(), String> {
+    let names: Vec<&str> = regex.capture_names().flatten().collect();
+    let mut rest = template;
+    while let Some(at) = rest.find('\\') {
+        let after = &rest[at + 1..];
+        let Some(c) = after.chars().next() else { return Err("bad escape (end of pattern)".to_owned()) };
+        let name = if c.is_ascii_digit() && c != '0' {
+            let len = after.chars().take(2).take_while(char::is_ascii_digit).count();
+            Some(&after[..len])
+        } else {
+            after.strip_prefix("g<").and_then(|inner| inner.split_once('>')).map(|(name, _)| name)
+        };
+        match name {
+            Some(name) => {
+                let known = name.parse::<usize>().map_or_else(|_| names.contains(&name), |n| n < regex.captures_len());
+                if !known {
+                    return Err(format!("invalid group reference `{name}`"));
+                }
+            }
+            None if c.is_ascii_alphabetic() && !"ntrafvb".contains(c) => return Err(format!("bad escape \\{c}")),
+            None => {}
+        }
+        rest = &after[c.len_utf8()..];
+    }
+    Ok(())
+}
+
 /// Replaces every match; how many there were. An empty match may follow a full one at once, as in Python.
 pub fn replace_all(regex: &Regex, text: &str, replacement: &str) -> Result<(String, usize), String> {
     let mut out = String::with_capacity(text.len());
@@ -172,7 +206,7 @@ pub fn replace_all(regex: &Regex, text: &str, replacement: &str) -> Result<(Stri
 
 #[cfg(test)]
 mod tests {
-    use super::{Flags, compile, replace_all};
+    use super::{Flags, check, compile, replace_all};
 
     #[test]
     fn patterns_mean_what_they_mean_in_python() {
@@ -198,6 +232,8 @@ mod tests {
         assert!(plain.is_match("ba\n").unwrap() && !plain.is_match("a\nb").unwrap());
         assert!(replace_all(&plain, "a", r"\2").unwrap_err().contains("group"));
         assert!(replace_all(&plain, "a", r"\q").unwrap_err().contains("escape"));
+        assert!(compile("(?m)a$", Flags::default()).unwrap().is_match("a\nb").unwrap());
+        assert!(check(r"\D", &plain).is_err() && check(r"\1", &plain).is_err() && check(r"\\ \g<0>", &plain).is_ok());
         assert!(compile("(", Flags::default()).unwrap_err().contains("regular expression"));
     }
 }
