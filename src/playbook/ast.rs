@@ -1,6 +1,9 @@
 //! A playbook as it was read: checked, imports resolved, what blocks and plays say already written on each task.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{
+    path::PathBuf,
+    sync::{Arc, OnceLock},
+};
 
 use serde_json::{Map, Value};
 
@@ -52,8 +55,8 @@ pub struct Play {
     pub order: Option<Value>,
     /// `force_handlers`.
     pub force_handlers: Option<Value>,
-    /// `strategy` is `free` or `host_pinned`: hosts never wait for each other.
-    pub free: bool,
+    /// `strategy` is `free` or `host_pinned`: hosts never wait for each other. `None`: it says nothing.
+    pub free: Option<bool>,
     /// `pre_tasks`, roles and `tasks`, `post_tasks`. Handlers run after each.
     pub sections: [Section; 3],
     /// In the order in which they run.
@@ -166,6 +169,8 @@ pub struct Task {
     pub common: Common,
     /// Folders for relative `src`, in search order.
     pub search: Arc<[PathBuf]>,
+    /// Variables that come from its place, made when they are first asked for.
+    pub magic: OnceLock<Arc<Map<String, Value>>>,
 }
 
 /// What a task does.

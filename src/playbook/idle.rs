@@ -58,7 +58,8 @@ impl Fine {
         match (self, &value.data) {
             (_, Data::Null) => true,
             (Self::Words(words), _) => {
-                value.items().iter().all(|item| item.text().is_some_and(|text| words.contains(&text.trim())))
+                let known = |text: &str| words.contains(&text.trim()) || text.contains("{{");
+                value.items().iter().all(|item| item.text().is_some_and(known))
             }
             _ => false,
         }

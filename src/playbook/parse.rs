@@ -107,6 +107,20 @@ impl Loader {
         }
     }
 
+    /// A tag, with what is known when the playbook is read.
+    fn tag(&self, text: &str, own: &[Arc<Map<String, Value>>]) -> String {
+        if !text.contains("{{") {
+            return text.to_owned();
+        }
+        let mut layers = vec![Layer::lazy(Arc::clone(&self.settings.extra_vars))];
+        layers.extend(own.iter().rev().chain(self.vars.iter().rev()).map(|vars| Layer::lazy(Arc::clone(vars))));
+        match template::value(&Arc::new(View::new(layers)), &Value::String(text.to_owned())) {
+            Ok(Value::Array(items)) => items.iter().map(super::modules::convert::text_of).collect::<Vec<_>>().join(","),
+            Ok(one) => super::modules::convert::text_of(&one),
+            Err(_) => text.to_owned(),
+        }
+    }
+
     fn finish(self, playbook: Playbook) -> Result<Playbook, LoadError> {
         if self.faults.is_empty() { Ok(playbook) } else { Err(LoadError { faults: self.faults }) }
     }
@@ -220,6 +234,7 @@ impl Loader {
         let list = |key: &str| node.get(key).map(|node| node.items().iter().map(|n| n.to_json()).collect::<Vec<_>>());
         let mut tags = Vec::new();
         for text in self.texts(node.get("tags")) {
+            let text = self.tag(&text, &vars);
             tags.extend(text.split(',').map(|tag| tag.trim().to_owned()).filter(|tag| !tag.is_empty()));
         }
         Common {

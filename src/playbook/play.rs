@@ -75,6 +75,7 @@ impl Loader {
             self.fault(hosts_node, "`hosts` is empty");
         }
         let name = entry.get("name").map(Node::key_text).unwrap_or_else(|| hosts.join(","));
+        self.vars = vec![Arc::new(entry.get("vars").map(Node::to_map).unwrap_or_default())];
         let mut common = self.common(entry);
         if common.remote_user.is_none() {
             common.remote_user = entry.get("user").map(Node::to_json);
@@ -91,7 +92,6 @@ impl Loader {
             Some(Data::List(items)) => items.iter().map(|node| self.texts(Some(node))).collect(),
             Some(_) => self.texts(entry.get("vars_files")).into_iter().map(|name| vec![name]).collect(),
         };
-        self.vars = vec![Arc::clone(&vars)];
         self.static_files(&vars_files, base);
         let place = Place {
             base: base.to_owned(),
@@ -137,7 +137,7 @@ impl Loader {
         }
         handlers.append(&mut self.handlers);
         roles.append(&mut self.roles);
-        let strategy = entry.get("strategy").and_then(Node::text).unwrap_or_default();
+        let strategy = entry.get("strategy").and_then(|node| self.fixed(node, node.text()?, &[]));
         Some(Play {
             at: entry.at.clone(),
             name,
@@ -156,7 +156,7 @@ impl Loader {
             max_fail_percentage: entry.get("max_fail_percentage").map(Node::to_json),
             order: entry.get("order").map(Node::to_json),
             force_handlers: entry.get("force_handlers").map(Node::to_json),
-            free: strategy.ends_with("free") || strategy.ends_with("host_pinned"),
+            free: strategy.map(|name| name.ends_with("free") || name.ends_with("host_pinned")),
             sections,
             handlers,
         })
@@ -204,6 +204,7 @@ impl Loader {
             listen: Vec::new(),
             common: common.around(own),
             search: Arc::clone(&place.search),
+            magic: std::sync::OnceLock::new(),
         }
     }
 

@@ -223,7 +223,7 @@ impl Loader {
         items: &mut Vec<Item>,
     ) {
         if place.handlers {
-            return self.fault(value, "`import_role` cannot be a handler");
+            return self.fault(value, "Using 'import_role' as a handler is not supported.");
         }
         let name = value.get("name").or_else(|| value.get("role")).and_then(Node::text).or_else(|| value.text());
         let Some(name) = name.map(|name| name.strip_prefix("name=").unwrap_or(name)) else {

@@ -172,7 +172,7 @@ impl Loader {
             self.known_keys(entry, BLOCK_KEYS, "a block");
             self.refuse_idle(entry, Level::Block);
             if place.handlers {
-                return self.fault(entry, "a block cannot be a handler");
+                return self.fault(entry, "Using a block as a handler is not supported.");
             }
             let common = outer.around(self.common(entry));
             let block = self.items(inner, &common, place);
@@ -258,7 +258,7 @@ impl Loader {
             }
         }
         if role && place.handlers {
-            self.fault(value, "`include_role` cannot be a handler");
+            self.fault(value, "Using 'include_role' as a handler is not supported.");
         }
         let mut args = entry.get("args").map(Node::to_map).unwrap_or_default();
         match &value.data {
@@ -332,6 +332,7 @@ impl Loader {
             listen: self.texts(entry.get("listen")),
             common: outer.around(own),
             search: Arc::clone(&place.search),
+            magic: std::sync::OnceLock::new(),
         })
     }
 
@@ -416,6 +417,7 @@ impl Loader {
             listen: self.texts(entry.get("listen")),
             common: outer.around(common),
             search: Arc::clone(&place.search),
+            magic: std::sync::OnceLock::new(),
         })
     }
 

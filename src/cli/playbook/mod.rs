@@ -324,6 +324,10 @@ fn options_of(
         connection_password,
         ssh_options,
         force_handlers: args.force_handlers || flag("defaults", "force_handlers", "ANSIBLE_FORCE_HANDLERS"),
+        free: text("defaults", "strategy", "ANSIBLE_STRATEGY")
+            .is_some_and(|name| name.ends_with("free") || name.ends_with("host_pinned")),
+        lenient_handlers: config.flag("defaults", "error_on_missing_handler", "ANSIBLE_ERROR_ON_MISSING_HANDLER")
+            == Some(false),
         strict_patterns: text("inventory", "host_pattern_mismatch", "ANSIBLE_HOST_PATTERN_MISMATCH").as_deref()
             == Some("error"),
         step: args.step.then(ask::step),

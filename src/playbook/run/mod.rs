@@ -72,6 +72,10 @@ pub struct Options {
     pub ssh_options: Vec<String>,
     /// Handlers run on a host that failed, too.
     pub force_handlers: bool,
+    /// Plays that say no strategy let hosts go on without waiting for each other.
+    pub free: bool,
+    /// A notified name that no handler has is worth a warning only.
+    pub lenient_handlers: bool,
     /// A name in `hosts` that is not there is an error.
     pub strict_patterns: bool,
     /// Asks before each task whether it is to be run.
@@ -150,6 +154,8 @@ impl Default for Options {
             connection_password: None,
             ssh_options: Vec::new(),
             force_handlers: false,
+            free: false,
+            lenient_handlers: false,
             strict_patterns: false,
             step: None,
             ask: None,
@@ -287,6 +293,8 @@ struct Batch<'a> {
     number: usize,
     index: usize,
     play: &'a Play,
+    /// Hosts do not wait for each other.
+    free: bool,
     /// The answers to `vars_prompt`.
     prompted: Arc<Map<String, Value>>,
     hosts: Vec<String>,
@@ -403,6 +411,7 @@ impl Run<'_> {
                 number,
                 index,
                 play,
+                free: play.free.unwrap_or(self.options.free),
                 prompted: Arc::clone(&prompted),
                 gate: gate::Gate::new(&batch),
                 forks: tokio::sync::Semaphore::new(self.options.forks.max(1)),

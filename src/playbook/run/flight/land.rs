@@ -210,9 +210,14 @@ impl HostRun<'_> {
                 };
                 for name in names {
                     if !self.has_handler(&name) {
-                        return Err(format!(
+                        let message = format!(
                             "The requested handler '{name}' was not found in either the main handlers list nor in the listening handlers list"
-                        ));
+                        );
+                        if self.run.options.lenient_handlers {
+                            (self.run.sink)(Event::Warning { message });
+                            continue;
+                        }
+                        return Err(message);
                     }
                     self.notified.insert(name);
                 }

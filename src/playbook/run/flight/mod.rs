@@ -213,12 +213,20 @@ impl HostRun<'_> {
                     State::Made(self.settle(task, &manner, outcome))
                 }
                 Work::Done(outcome) => {
+                    // A result that is under way must not come after the value that takes its place.
+                    if outcome.facts.keys().any(|name| self.pending.contains_key(name)) {
+                        self.drain().await?;
+                    }
                     wait |= outcome.failed.is_some();
                     State::Made(self.settle(task, &manner, outcome))
                 }
                 Work::Fail(message) => {
                     wait = true;
-                    State::Made(failed(&message))
+                    let mut result = failed(&message);
+                    if task.module_name() == "include_vars" {
+                        result.insert("message".into(), message.into());
+                    }
+                    State::Made(result)
                 }
                 Work::Vars(vars, files) => {
                     self.keep_included(&vars, &self.fact_hosts(task, &manner));

@@ -148,8 +148,10 @@ impl<'a> HostRun<'a> {
                 self.task(&gather).await?;
             }
         }
-        let force = self.run.options.force_handlers
-            || play.force_handlers.as_ref().is_some_and(|v| matches!(template::truth(&self.base_view(), v), Ok(true)));
+        let force = match &play.force_handlers {
+            Some(value) => matches!(template::truth(&self.base_view(), value), Ok(true)),
+            None => self.run.options.force_handlers,
+        };
         for section in &play.sections {
             let mut ended = self.items(&section.items).await;
             if ended.is_ok() {
@@ -296,6 +298,9 @@ impl<'a> HostRun<'a> {
             .iter()
             .map(|handler| {
                 let name = handler.name.as_deref()?;
+                if !name.contains('{') {
+                    return Some(name.to_owned());
+                }
                 template::text(&self.view(handler, None), name).ok()
             })
             .collect();
@@ -343,7 +348,7 @@ impl<'a> HostRun<'a> {
         }
         self.at.clone_from(&self.base);
         self.at.push(task.id);
-        self.synced = self.batch.play.free || self.batch.gate.alone();
+        self.synced = self.batch.free || self.batch.gate.alone();
         if self.queue.len() >= AHEAD {
             self.drain_one().await?;
         }
@@ -359,7 +364,7 @@ impl<'a> HostRun<'a> {
                 return Ok(());
             }
         }
-        let together = !self.batch.play.free && !self.batch.gate.alone();
+        let together = !self.batch.free && !self.batch.gate.alone();
         let fatal = match &task.common.any_errors_fatal {
             Some(value) if together => matches!(template::truth(&self.base_view(), value), Ok(true)),
             _ => false,
@@ -413,7 +418,11 @@ impl<'a> HostRun<'a> {
         let Some(throttle) = &task.common.throttle else { return self.task_now(task).await };
         let number = template::value(&self.base_view(), throttle).map_err(|e| e.to_string()).and_then(|value| {
             let text = text_of(&value);
-            text.trim().parse::<usize>().map_err(|_| format!("`throttle` is `{text}`, not a number of hosts"))
+            text.trim().parse::<usize>().map_err(|_| {
+                format!(
+                    "Failed to convert the throttle value to an integer: invalid literal for int() with base 10: '{text}'"
+                )
+            })
         });
         let number = match number {
             Ok(0) => return self.task_now(task).await,
@@ -436,7 +445,7 @@ impl<'a> HostRun<'a> {
 
     fn task_now<'b>(&'b mut self, task: &'b Arc<Task>) -> BoxFuture<'b, Result<(), Stop>> {
         Box::pin(async move {
-            let together = !self.batch.play.free;
+            let together = !self.batch.free;
             let once = together && self.is_once(task);
             if once {
                 return self.once(task).await;
@@ -471,8 +480,8 @@ impl<'a> HostRun<'a> {
                 Meta::EndPlay | Meta::EndBatch | Meta::ClearFacts | Meta::ClearHostErrors | Meta::RefreshInventory
             );
         }
-        let view = self.base_view();
-        task.common.run_once.as_ref().is_some_and(|once| matches!(template::truth(&view, once), Ok(true)))
+        let once = task.common.run_once.as_ref();
+        once.is_some_and(|once| matches!(template::truth(&self.base_view(), once), Ok(true)))
     }
 
     /// One host of the batch does it; all get the result.

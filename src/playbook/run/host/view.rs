@@ -86,7 +86,12 @@ impl HostRun<'_> {
     }
 
     /// Names that come from the task's place: its role, the tags, the folders.
-    fn of_task(&self, task: &Task) -> Layer {
+    fn of_task(task: &Task) -> Layer {
+        let map = task.magic.get_or_init(|| Arc::new(Self::names_of(task)));
+        Layer { map: Arc::clone(map), lazy: false }
+    }
+
+    fn names_of(task: &Task) -> Map<String, Value> {
         let mut map = Map::new();
         if let Some(role) = &task.role {
             map.insert("role_name".into(), role.name.clone().into());
@@ -116,7 +121,7 @@ impl HostRun<'_> {
         if let Some(diff) = task.common.diff.as_ref().and_then(Value::as_bool) {
             map.insert("ansible_diff_mode".into(), diff.into());
         }
-        Layer::fixed(map)
+        map
     }
 
     pub(in crate::playbook::run) fn plain_view(&self, task: &Task, top: Option<Layer>) -> View {
@@ -126,7 +131,7 @@ impl HostRun<'_> {
         if self.synced {
             layers.push(self.alive());
         }
-        layers.push(self.of_task(task));
+        layers.push(Self::of_task(task));
         layers.push(self.magic.clone());
         layers.push(self.run.shared.common.clone());
         layers.push(self.run.shared.extra.clone());
