@@ -5,6 +5,7 @@ mod crypt;
 pub mod doc;
 pub mod event;
 mod idle;
+mod includes;
 pub mod inventory;
 pub mod modules;
 mod parse;

@@ -12,10 +12,10 @@ use super::{
 use crate::playbook::{
     ast::{Common, Include, Item, Place, Role, Task},
     event::Event,
+    includes,
     modules::convert::{bool_of, text_of},
     parse::{Loader, Settings},
     roles::From,
-    tasks,
     yaml::{self, At, Data, Node},
 };
 
@@ -130,14 +130,14 @@ impl HostRun<'_> {
         }
         let file = wanted.args.get("file").map(text_of).unwrap_or_default();
         let place = Place { handlers: self.in_handler && include.place.handlers, ..include.place.clone() };
-        let path = tasks::task_file(&place, file.trim());
+        let path = includes::task_file(&place, file.trim());
         let shown = std::path::absolute(&path).unwrap_or_else(|_| path.clone()).display().to_string();
         if !path.is_file() {
             let message = format!("Could not find or access '{shown}' on the Ansible Controller.");
             return (shown, Err(message));
         }
         let common = common.around(Common { params: vec![Arc::new(params)], ..Common::default() });
-        let inner = tasks::inside(&place, &path);
+        let inner = includes::inside(&place, &path);
         let items = match yaml::read_with(&path, &self.run.options.vault) {
             Ok(Some(root)) if !matches!(root.data, Data::List(_) | Data::Null) => {
                 return (shown, Err("included task files must contain a list of tasks".into()));

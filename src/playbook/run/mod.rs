@@ -1,20 +1,22 @@
 //! Runs a playbook: hosts side by side, each at its own pace through a play, steps sent before earlier ones answered.
 
+mod connections;
 mod flight;
 mod gate;
 mod host;
 mod include;
 mod inventory;
+mod options;
 mod prepare;
 mod special;
 
+pub use connections::Connections;
 pub(in crate::playbook) use host::tags_allow;
+pub use options::{Ask, Gathering, Options, Step};
 
 use std::{
     collections::{HashMap, HashSet},
-    path::PathBuf,
     sync::{Arc, Mutex, MutexGuard, atomic::AtomicBool},
-    time::Duration,
 };
 
 use indexmap::IndexMap;
@@ -22,212 +24,14 @@ use serde_json::{Map, Value, json};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    ast::{Common, Play, Playbook, Prompt, Role, Task},
+    ast::{Common, Play, Playbook, Role, Task},
     event::{Event, HostSummary, Summary},
     inventory::Inventory,
     modules::convert::text_of,
     template::{self, Layer, View},
     vault::Keys,
 };
-use crate::remote::{self, BecomeMethod, STEP_DEADLINE, Secret, Shell, Target};
-
-/// How a run is to be made.
-#[derive(Debug, Clone)]
-pub struct Options {
-    /// Look only, change nothing.
-    pub check: bool,
-    /// Say before and after.
-    pub diff: bool,
-    /// Only tasks with one of these tags; empty: all.
-    pub tags: Vec<String>,
-    /// No tasks with one of these tags.
-    pub skip_tags: Vec<String>,
-    /// Only these hosts, as a pattern.
-    pub limit: Option<String>,
-    /// How many hosts at once.
-    pub forks: usize,
-    /// The strongest variables.
-    pub extra_vars: Map<String, Value>,
-    /// Begin at the task of this name.
-    pub start_at_task: Option<String>,
-    /// How many `-v`.
-    pub verbosity: u8,
-    /// `become` unless a task says otherwise.
-    pub become_it: bool,
-    /// Who to become.
-    pub become_user: Option<String>,
-    /// How.
-    pub become_method: Option<String>,
-    /// The password `sudo` may ask for.
-    pub become_password: Option<Secret>,
-    /// Who to log in as when nothing else says so.
-    pub user: Option<String>,
-    /// The private key when nothing else says so.
-    pub key_file: Option<PathBuf>,
-    /// How to connect when nothing else says so.
-    pub connection: Option<String>,
-    /// The login's password when nothing else says so.
-    pub connection_password: Option<Secret>,
-    /// Further `-o` options for every SSH connection.
-    pub ssh_options: Vec<String>,
-    /// Handlers run on a host that failed, too.
-    pub force_handlers: bool,
-    /// Plays that say no strategy let hosts go on without waiting for each other.
-    pub free: bool,
-    /// A notified name that no handler has is worth a warning only.
-    pub lenient_handlers: bool,
-    /// A name in `hosts` that is not there is an error.
-    pub strict_patterns: bool,
-    /// Asks before each task whether it is to be run.
-    pub step: Option<Step>,
-    /// Asks for what `vars_prompt` wants; without it defaults are taken.
-    pub ask: Option<Ask>,
-    /// Folders in which roles are looked for besides those of the playbook.
-    pub roles_path: Vec<PathBuf>,
-    /// The configuration that was read, for `ansible_config_file`.
-    pub config_file: Option<PathBuf>,
-    /// What `-i` said, for `ansible_inventory_sources`.
-    pub inventory_sources: Vec<String>,
-    /// When facts are gathered by plays that do not say it.
-    pub gathering: Gathering,
-    /// How long connecting and login may take.
-    pub connect_timeout: Duration,
-    /// How long a step may take when its task does not say so.
-    pub step_timeout: Duration,
-    /// Passwords of Ansible's vault.
-    pub vault: Keys,
-}
-
-/// When facts are gathered by a play without `gather_facts`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Gathering {
-    /// When a task first uses one.
-    Used,
-    /// At the beginning of each play.
-    Implicit,
-    /// At the beginning of a play, on hosts without facts.
-    Smart,
-    /// Never.
-    Explicit,
-}
-
-/// Asks a question of `vars_prompt`; `None` takes the default.
-#[derive(Clone)]
-#[allow(clippy::type_complexity, reason = "one function")]
-pub struct Ask(pub Arc<dyn Fn(&Prompt) -> Result<Option<String>, String> + Send + Sync>);
-
-impl std::fmt::Debug for Ask {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Ask(…)")
-    }
-}
-
-/// Asks whether a task is to be run.
-#[derive(Clone)]
-pub struct Step(pub Arc<dyn Fn(&str) -> bool + Send + Sync>);
-
-impl std::fmt::Debug for Step {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Step(…)")
-    }
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        Self {
-            check: false,
-            diff: false,
-            tags: Vec::new(),
-            skip_tags: Vec::new(),
-            limit: None,
-            forks: 50,
-            extra_vars: Map::new(),
-            start_at_task: None,
-            verbosity: 0,
-            become_it: false,
-            become_user: None,
-            become_method: None,
-            become_password: None,
-            user: None,
-            key_file: None,
-            connection: None,
-            connection_password: None,
-            ssh_options: Vec::new(),
-            force_handlers: false,
-            free: false,
-            lenient_handlers: false,
-            strict_patterns: false,
-            step: None,
-            ask: None,
-            roles_path: Vec::new(),
-            config_file: None,
-            inventory_sources: Vec::new(),
-            gathering: Gathering::Used,
-            connect_timeout: Duration::from_secs(15),
-            step_timeout: STEP_DEADLINE,
-            vault: Keys::default(),
-        }
-    }
-}
-
-/// Shells by host. Those put in are used and stay open; missing ones are opened by the run and closed at its end.
-#[derive(Debug, Default)]
-pub struct Connections {
-    shells: Mutex<HashMap<String, Arc<Shell>>>,
-    opened: Mutex<HashSet<String>>,
-}
-
-impl Connections {
-    /// Gives the run a shell that is open already.
-    pub fn put(&self, name: &str, shell: Shell) {
-        lock(&self.shells).insert(name.to_owned(), Arc::new(shell));
-    }
-
-    /// Takes a shell back, after the run.
-    pub fn take(&self, name: &str) -> Option<Shell> {
-        Arc::into_inner(lock(&self.shells).remove(name)?)
-    }
-
-    /// Closes the shell of a host; the next step opens another.
-    async fn close(&self, name: &str) {
-        let shell = lock(&self.shells).remove(name);
-        if let Some(shell) = shell.and_then(Arc::into_inner) {
-            shell.close().await;
-        }
-    }
-
-    fn forget(&self, name: &str) {
-        lock(&self.shells).remove(name);
-    }
-
-    /// The shell of a host, if there is an open one.
-    pub fn get(&self, name: &str) -> Option<Arc<Shell>> {
-        lock(&self.shells).get(name).filter(|shell| shell.is_open()).cloned()
-    }
-
-    async fn open(&self, target: &Target) -> Result<Arc<Shell>, remote::Error> {
-        if let Some(shell) = self.get(&target.name) {
-            return Ok(shell);
-        }
-        let shell = Arc::new(Shell::open(target).await?);
-        lock(&self.shells).insert(target.name.clone(), Arc::clone(&shell));
-        lock(&self.opened).insert(target.name.clone());
-        Ok(shell)
-    }
-
-    /// Puts another shell in a host's place.
-    fn replace(&self, name: &str, shell: Arc<Shell>) {
-        lock(&self.shells).insert(name.to_owned(), shell);
-        lock(&self.opened).insert(name.to_owned());
-    }
-
-    async fn close_opened(&self) {
-        let names: Vec<String> = lock(&self.opened).drain().collect();
-        let shells: Vec<Shell> = names.iter().filter_map(|name| self.take(name)).collect();
-        let closing = shells.into_iter().map(Shell::close);
-        futures_util::future::join_all(closing).await;
-    }
-}
+use crate::remote::{self, BecomeMethod, Target};
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)

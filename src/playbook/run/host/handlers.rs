@@ -1,0 +1,112 @@
+//! Handlers: which a notification means, and when they run.
+
+use std::sync::Arc;
+
+use futures_util::future::BoxFuture;
+use indexmap::IndexSet;
+
+use super::{HostRun, Stop};
+use crate::playbook::{ast::Task, run::lock, template};
+
+impl HostRun<'_> {
+    /// Runs the notified handlers, in the order in which they stand.
+    pub(super) async fn flush(&mut self, id: usize) -> Result<(), Stop> {
+        self.base.push(id);
+        let ended = self.handlers().await;
+        self.base.pop();
+        ended
+    }
+
+    fn handlers(&mut self) -> BoxFuture<'_, Result<(), Stop>> {
+        Box::pin(self.called_handlers())
+    }
+
+    async fn called_handlers(&mut self) -> Result<(), Stop> {
+        if self.notified.is_empty() {
+            return Ok(());
+        }
+        // A handler may notify those behind it; those before it wait for the next round.
+        let handlers: Vec<Arc<Task>> =
+            self.batch.play.handlers.iter().cloned().chain(lock(&self.batch.handlers).iter().cloned()).collect();
+        let mut ran: IndexSet<usize> = IndexSet::new();
+        let mut called: IndexSet<usize> = IndexSet::new();
+        for at in 0..handlers.len() {
+            for name in std::mem::take(&mut self.notified) {
+                let found = self.handlers_called(&name, &handlers);
+                if found.is_empty() {
+                    let message = format!(
+                        "The requested handler '{name}' was not found in either the main handlers list nor in the listening handlers list"
+                    );
+                    self.push_failure(&Arc::clone(&handlers[at]), &message);
+                    self.drain().await?;
+                }
+                called.extend(found);
+            }
+            if !called.contains(&at) || !ran.insert(at) {
+                continue;
+            }
+            called.shift_remove(&at);
+            self.in_handler = true;
+            let mut ended = self.task(&handlers[at]).await;
+            if ended.is_ok() && at + 1 < handlers.len() && !handlers[at].common.notify.is_empty() {
+                ended = self.drain().await;
+            }
+            self.in_handler = false;
+            ended?;
+        }
+        self.in_handler = true;
+        let ended = self.drain().await;
+        self.in_handler = false;
+        for at in called {
+            self.notified.insert(handlers[at].title());
+        }
+        ended
+    }
+
+    /// The handlers that a notification means: the last of that name, and all that listen to it.
+    fn handlers_called(&self, wanted: &str, handlers: &[Arc<Task>]) -> Vec<usize> {
+        let mut found = Vec::new();
+        let names: Vec<Option<String>> = handlers
+            .iter()
+            .map(|handler| {
+                let name = handler.name.as_deref()?;
+                if !name.contains('{') {
+                    return Some(name.to_owned());
+                }
+                template::text(&self.view(handler, None), name).ok()
+            })
+            .collect();
+        for (at, handler) in handlers.iter().enumerate().rev() {
+            let Some(name) = &names[at] else { continue };
+            let full = handler.role.as_ref().map(|role| format!("{} : {name}", role.name));
+            if name == wanted || full.as_deref() == Some(wanted) {
+                found.push(at);
+                break;
+            }
+        }
+        let mut seen: Vec<&String> = Vec::new();
+        for (at, handler) in handlers.iter().enumerate().rev() {
+            let listens = handler.listen.iter().any(|topic| {
+                topic == wanted || template::text(&self.view(handler, None), topic).is_ok_and(|topic| topic == wanted)
+            });
+            if !listens {
+                continue;
+            }
+            if let Some(name) = &names[at] {
+                if seen.contains(&name) {
+                    continue;
+                }
+                seen.push(name);
+            }
+            found.push(at);
+        }
+        found
+    }
+
+    /// Whether a notification means any handler.
+    pub(in crate::playbook::run) fn has_handler(&self, wanted: &str) -> bool {
+        let handlers: Vec<Arc<Task>> =
+            self.batch.play.handlers.iter().cloned().chain(lock(&self.batch.handlers).iter().cloned()).collect();
+        !self.handlers_called(wanted, &handlers).is_empty()
+    }
+}
