@@ -316,10 +316,8 @@ b_apt_deb() {
         b_f=$b_dl/${b_p##*/}
         b_f=${b_f%%[?#]*}
         case $b_f in *.deb) ;; *) b_f=$b_dl/package.deb ;; esac
-        if command -v curl >/dev/null; then b_must curl -fsSL -o "$b_f" -- "$b_p"
-        elif command -v wget >/dev/null; then b_must wget -q -O "$b_f" "$b_p"
-        elif [ -x /usr/lib/apt/apt-helper ]; then b_must /usr/lib/apt/apt-helper download-file "$b_p" "$b_f"
-        else fail 'neither curl nor wget nor apt-helper is on this host'; fi
+        b_insecure=$b_force
+        b_fetch "$b_p" "$b_f"
         b_p=$b_f
         ;;
       ./* | /*) ;;

@@ -1,6 +1,6 @@
 //! `group`: groups of accounts.
 
-use super::common::{ACCOUNTS, ATTRS, Step, arg, flag, given, refuse, required, text, text_of, with_default};
+use super::common::{ACCOUNTS, ATTRS, Step, arg, flag, given, required, text, text_of, with_default};
 use super::{Act, Arg, Args, Kind, Module, Scope, Script};
 
 /// The module.
@@ -16,8 +16,8 @@ pub static GROUP: Module = Module {
         with_default("non_unique", Kind::Bool, "false", "allow a number that is taken"),
         with_default("force", Kind::Bool, "false", "remove it even when it is somebody's primary group"),
         with_default("local", Kind::Bool, "false", "look at /etc/group only"),
-        arg("gid_min", Kind::Int, "not supported: set it in login.defs"),
-        arg("gid_max", Kind::Int, "not supported: set it in login.defs"),
+        arg("gid_min", Kind::Int, "smallest number for a new group"),
+        arg("gid_max", Kind::Int, "largest number for a new group"),
     ],
     free_form: None,
     act: Act::Shell { library: &[ATTRS, ACCOUNTS, SH], script },
@@ -26,7 +26,6 @@ pub static GROUP: Module = Module {
 const SH: &str = include_str!("group.sh");
 
 fn script(args: &Args, scope: &Scope) -> Result<Script, String> {
-    refuse(args, &["gid_min", "gid_max"])?;
     let name = text(args, "name").unwrap_or_default();
     super::user::account_name("group", name)?;
     if flag(args, "non_unique") && !given(args, "gid") {
@@ -35,6 +34,8 @@ fn script(args: &Args, scope: &Scope) -> Result<Script, String> {
     let mut step = Step::new(scope);
     step.set("b_name", name)?
         .set_opt("b_gid", text_of(args, "gid").as_deref())?
+        .set_opt("b_id_min", text_of(args, "gid_min").as_deref())?
+        .set_opt("b_id_max", text_of(args, "gid_max").as_deref())?
         .set_flag("b_system", flag(args, "system"))
         .set_flag("b_dup", flag(args, "non_unique"))
         .set_flag("b_force", flag(args, "force"))

@@ -25,7 +25,7 @@ b_group_present() {
   if [ -n "$CHECK" ]; then return 0; fi
   if [ -n "$b_gid" ] && [ -z "$b_dup" ] && b_grname "$b_gid"; then fail "gid $b_gid is taken by group \`$b_found\`"; fi
   if command -v groupadd >/dev/null; then
-    b_x=$(groupadd ${b_system:+-r} ${b_dup:+-o} ${b_gid:+-g "$b_gid"} -- "$b_name" 2>&1) || fail "groupadd: $b_x"
+    b_x=$(groupadd ${b_system:+-r} ${b_dup:+-o} ${b_gid:+-g "$b_gid"} ${b_id_min:+-K "GID_MIN=$b_id_min"} ${b_id_max:+-K "GID_MAX=$b_id_max"} -- "$b_name" 2>&1) || fail "groupadd: $b_x"
   else
     b_group_make
   fi

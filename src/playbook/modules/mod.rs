@@ -8,7 +8,11 @@
 //! A result key `ansible_facts` holding an object sets facts on the host.
 //! [`trial::run_on`] runs one module against a real shell, for tests.
 
+mod alternatives;
+mod apk;
 mod apt;
+mod apt_key;
+mod apt_repository;
 mod archive;
 mod assemble;
 pub(in crate::playbook) mod async_status;
@@ -19,43 +23,62 @@ mod common;
 pub(in crate::playbook) mod convert;
 mod copy;
 mod cron;
+mod deb822_repository;
+mod debconf;
 mod debug;
 pub mod demo_machine;
+mod dnf;
+mod docker;
+mod expect;
 mod facts;
 mod fetch;
 mod file;
 mod find;
+mod firewalld;
 mod get_url;
 mod getent;
 mod git;
 mod group;
 mod ini_file;
 mod inventory;
+mod iptables;
 mod judge;
 mod known_hosts;
 mod lineinfile;
+mod locale_gen;
+mod modprobe;
+mod mount;
+mod npm;
 mod package;
 mod package_facts;
 mod pause;
 mod ping;
+mod pip;
 mod reboot;
 mod replace;
+mod rpm_key;
 mod script;
+mod selinux;
 mod service;
 mod service_facts;
+mod set_stats;
 mod setup;
 mod small;
 mod stat;
 mod synchronize;
+mod sysctl;
 pub mod talk;
 mod template;
+mod timezone;
 pub mod trial;
+mod ufw;
 mod unarchive;
 mod uri;
 mod user;
 #[cfg(test)]
 mod user_tests;
 mod wait_for;
+mod yum_repository;
 
 use std::sync::Arc;
 
@@ -67,58 +90,88 @@ pub use convert::{convert, near, of_free_form};
 
 /// Every module there is.
 pub static ALL: &[&Module] = &[
-    &inventory::ADD_HOST,
-    &inventory::GROUP_BY,
-    &async_status::MODULE,
-    &judge::ASSERT,
-    &command::COMMAND,
-    &debug::MODULE,
-    &demo_machine::MODULE,
-    &judge::FAIL,
-    &ping::MODULE,
-    &command::RAW,
-    &facts::MODULE,
-    &command::SHELL,
+    &alternatives::ALTERNATIVES,
+    &apk::APK,
+    &apt::APT,
+    &apt_key::APT_KEY,
+    &apt_repository::APT_REPOSITORY,
     &archive::ARCHIVE,
     &assemble::ASSEMBLE,
+    &async_status::MODULE,
     &authorized_key::AUTHORIZED_KEY,
     &blockinfile::BLOCKINFILE,
+    &command::COMMAND,
+    &command::RAW,
+    &command::SHELL,
     &copy::COPY,
+    &cron::CRON,
+    &deb822_repository::DEB822_REPOSITORY,
+    &debconf::DEBCONF,
+    &debug::MODULE,
+    &demo_machine::MODULE,
+    &dnf::DNF,
+    &dnf::DNF5,
+    &dnf::YUM,
+    &docker::DOCKER_COMPOSE_V2,
+    &docker::DOCKER_CONTAINER,
+    &docker::DOCKER_IMAGE,
+    &docker::DOCKER_NETWORK,
+    &docker::DOCKER_VOLUME,
+    &expect::EXPECT,
+    &facts::MODULE,
     &fetch::FETCH,
     &file::FILE,
     &find::FIND,
+    &firewalld::FIREWALLD,
+    &get_url::GET_URL,
+    &getent::GETENT,
+    &git::GIT,
     &group::GROUP,
     &ini_file::INI_FILE,
+    &inventory::ADD_HOST,
+    &inventory::GROUP_BY,
+    &iptables::IPTABLES,
+    &judge::ASSERT,
+    &judge::FAIL,
     &known_hosts::KNOWN_HOSTS,
     &lineinfile::LINEINFILE,
+    &locale_gen::LOCALE_GEN,
+    &modprobe::MODPROBE,
+    &mount::MOUNT,
+    &npm::NPM,
     &package::PACKAGE,
+    &package_facts::PACKAGE_FACTS,
     &pause::PAUSE,
+    &ping::MODULE,
+    &pip::PIP,
     &reboot::REBOOT,
+    &reboot::WAIT_FOR_CONNECTION,
     &replace::REPLACE,
+    &rpm_key::RPM_KEY,
     &script::SCRIPT,
+    &selinux::SEBOOLEAN,
+    &selinux::SELINUX,
     &service::SERVICE,
     &service::SYSTEMD,
     &service::SYSTEMD_SERVICE,
+    &service_facts::SERVICE_FACTS,
+    &set_stats::SET_STATS,
+    &setup::GATHER_FACTS,
     &setup::SETUP,
     &small::HOSTNAME,
     &small::SLURP,
     &small::TEMPFILE,
     &stat::STAT,
     &synchronize::SYNCHRONIZE,
+    &sysctl::SYSCTL,
     &template::TEMPLATE,
+    &timezone::TIMEZONE,
+    &ufw::UFW,
     &unarchive::UNARCHIVE,
     &uri::URI,
     &user::USER,
     &wait_for::WAIT_FOR,
-    &reboot::WAIT_FOR_CONNECTION,
-    &cron::CRON,
-    &get_url::GET_URL,
-    &getent::GETENT,
-    &git::GIT,
-    &package_facts::PACKAGE_FACTS,
-    &service_facts::SERVICE_FACTS,
-    &apt::APT,
-    &setup::GATHER_FACTS,
+    &yum_repository::YUM_REPOSITORY,
 ];
 
 /// The module that people mean by `name`: short, or with one of its collections before it.

@@ -24,6 +24,10 @@ pub static MODULE: Module = Module {
 #[allow(clippy::unnecessary_wraps, reason = "the signature every shell module has")]
 fn script(args: &Args, _: &Scope) -> Result<Script, String> {
     let data = args.str("data").unwrap_or("pong");
-    let text = if data == "crash" { "fail boom".to_owned() } else { format!("out ping {}", quote(data)) };
+    let text = if data == "crash" {
+        "fail 'Task failed: Module failed: boom'".to_owned()
+    } else {
+        format!("out ping {}", quote(data))
+    };
     Ok(Script { text, ..Script::default() })
 }

@@ -1,8 +1,8 @@
 //! `service`: what runs, and what starts with the machine; systemd, `OpenRC` and `SysV` scripts.
 
-use super::common::{Step, arg, flag, given, refuse, required, text, text_of, with_default};
+use super::common::{Step, arg, flag, given, required, text, text_of, with_default};
 use super::{Act, Arg, Args, Kind, Module, Scope, Script};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 /// Service states that Ansible knows.
 const STATES: &[&str] = &["reloaded", "restarted", "started", "stopped"];
@@ -18,7 +18,7 @@ pub static SERVICE: Module = Module {
         arg("enabled", Kind::Bool, "whether it starts with the machine"),
         with_default("sleep", Kind::Int, "0", "seconds between stop and start on restart"),
         with_default("use", Kind::Str, "auto", "auto, systemd, openrc or sysvinit"),
-        arg("pattern", Kind::Str, "not supported: text in ps that means it runs"),
+        arg("pattern", Kind::Str, "text in the list of processes that means it runs, for scripts without `status`"),
         Arg { aliases: &["args"], ..arg("arguments", Kind::Str, "more words for the init script") },
         with_default("runlevel", Kind::Str, "default", "the OpenRC runlevel"),
     ],
@@ -40,7 +40,12 @@ const UNIT_ARGS: &[Arg] = &[
         aliases: &["daemon-reexec"],
         ..with_default("daemon_reexec", Kind::Bool, "false", "start systemd itself anew first")
     },
-    with_default("scope", Kind::Str, "system", "only system"),
+    super::common::one_of(
+        "scope",
+        "system",
+        &["global", "system", "user"],
+        "whose units: the system's, the login user's, or every user's",
+    ),
     with_default("no_block", Kind::Bool, "false", "do not wait for the job"),
     with_default("force", Kind::Bool, "false", "replace links when enabling"),
 ];
@@ -86,7 +91,6 @@ fn common(step: &mut Step, args: &Args) -> Result<(), String> {
 }
 
 fn script(args: &Args, scope: &Scope) -> Result<Script, String> {
-    refuse(args, &["pattern"])?;
     if text(args, "name").unwrap_or_default().is_empty() || !given(args, "state") && !given(args, "enabled") {
         return Err("`service` needs `name`, and `state` or `enabled`".to_owned());
     }
@@ -94,7 +98,7 @@ fn script(args: &Args, scope: &Scope) -> Result<Script, String> {
         "auto" => "",
         "systemd" | "ansible.builtin.systemd" => "systemd",
         "openrc" => "openrc",
-        "sysvinit" | "service" => "sysv",
+        "sysvinit" | "ansible.builtin.sysvinit" | "service" => "sysv",
         other => return Err(format!("`use: {other}` is not known; use auto, systemd, openrc or sysvinit")),
     };
     let mut step = Step::new(scope);
@@ -102,26 +106,39 @@ fn script(args: &Args, scope: &Scope) -> Result<Script, String> {
     step.set("b_manager", manager)?
         .set_opt("b_sleep", text_of(args, "sleep").as_deref())?
         .set("b_level", text(args, "runlevel").unwrap_or("default"))?
-        .set_opt("b_more", text(args, "arguments"))?;
+        .set_opt("b_more", text(args, "arguments"))?
+        .set_opt("b_pattern", text(args, "pattern"))?;
     Ok(step.run("b_service").done())
 }
 
 fn unit(args: &Args, scope: &Scope) -> Result<Script, String> {
-    if text(args, "scope").is_some_and(|scope| scope != "system") {
-        return Err("only `scope: system` is supported".to_owned());
-    }
     if !given(args, "name") && (given(args, "state") || given(args, "enabled") || given(args, "masked")) {
         return Err("`state`, `enabled` and `masked` need `name`".to_owned());
     }
     let mut step = Step::new(scope);
     common(&mut step, args)?;
     step.set("b_manager", "systemd")?.set("b_sleep", "0")?.set("b_level", "default")?.set("b_more", "")?;
-    Ok(step.run("b_service").done())
+    step.set("b_scope", text(args, "scope").unwrap_or("system"))?;
+    let mut script = step.run("b_service").done();
+    script.finish = Some(status);
+    Ok(script)
+}
+
+/// What `systemctl show` told, as the result's `status`.
+fn status(_: &Args, result: &mut Map<String, Value>) {
+    if let Some(Value::String(shown)) = result.shift_remove("shown") {
+        let all: Map<String, Value> = shown
+            .lines()
+            .filter_map(|line| line.split_once('='))
+            .map(|(name, value)| (name.to_owned(), value.into()))
+            .collect();
+        result.insert("status".to_owned(), Value::Object(all));
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::SERVICE;
+    use super::{SERVICE, SYSTEMD, status};
     use crate::playbook::modules::common::trial::{Trial, args};
 
     #[test]
@@ -145,6 +162,41 @@ mod tests {
             assert!(!run("{name: demo, state: stopped, use: sysvinit}").changed);
             assert!(run("{name: nosuch, state: started, use: sysvinit}").failed.unwrap().contains("nosuch"));
             assert!(run("{name: '$(touch canary)', state: started}").failed.unwrap().contains("no service name"));
+        }
+    }
+
+    /// A systemctl with one unit, whose state is in two files.
+    const SYSTEMCTL: &str = "#!/bin/sh\necho \"$*\" >>log\nfor a; do case $a in -*) ;; *) set -- \"$@\" \"$a\" ;; esac; shift; done\n\
+        case $1 in\nshow) case $2 in demo*) ;; *) echo LoadState=not-found; echo ActiveState=inactive; exit 0 ;; esac\n\
+        echo Id=demo.service; [ -e masked ] && echo LoadState=masked || echo LoadState=loaded\n\
+        [ -e on ] && echo ActiveState=active || echo ActiveState=inactive\n\
+        [ -e boot ] && echo UnitFileState=enabled || echo UnitFileState=disabled ;;\n\
+        start | restart) touch on ;; stop) rm on ;; enable) touch boot ;; disable) rm boot ;; mask) touch masked ;; unmask) rm masked ;; esac\n";
+
+    #[test]
+    fn a_unit_is_started_enabled_masked_and_looked_at() {
+        let trial = Trial::new();
+        for shell in Trial::SHELLS {
+            trial.wipe();
+            trial.write("systemctl", SYSTEMCTL, 0o755);
+            let run = |yaml: &str| trial.with_after(shell, &SYSTEMD, &args(&SYSTEMD, yaml), "PATH=.:$PATH");
+            let both = "{name: demo, state: started, enabled: true, daemon_reload: true}";
+            let mut first = run(both);
+            assert!(first.changed && first.failed.is_none() && trial.path("on").exists(), "{first:?}");
+            status(&args(&SYSTEMD, both), &mut first.result);
+            assert_eq!(
+                (first.result["enabled"].as_bool(), &first.result["status"]["Id"]),
+                (Some(true), &"demo.service".into())
+            );
+            assert!(!run(both).changed);
+            assert!(run("{name: demo, masked: true}").changed && !run("{name: demo, masked: true}").changed);
+            assert!(run("{name: demo, masked: false, state: stopped, enabled: false}").changed);
+            assert!(!trial.path("boot").exists() && !trial.path("on").exists());
+            assert!(run("{name: demo, state: restarted, no_block: true, scope: user}").changed);
+            let log = trial.read("log");
+            assert!(log.contains("daemon-reload") && log.contains("--user") && log.contains("--no-block"), "{log}");
+            assert!(run("{name: nosuch, state: started}").failed.unwrap().contains("could not find"));
+            assert!(run("{state: started}").failed.is_some());
         }
     }
 }

@@ -7,16 +7,17 @@ b_service() {
     else fail 'no systemd, OpenRC or /etc/init.d is on this host'; fi
   fi
   if [ "$b_manager" = systemd ]; then
-    if [ -n "$b_reexec" ]; then [ -n "$CHECK" ] || b_do systemctl daemon-reexec; fi
-    if [ -n "$b_reload" ]; then [ -n "$CHECK" ] || b_do systemctl daemon-reload; fi
+    b_user_bus
+    if [ -n "$b_reexec" ]; then [ -n "$CHECK" ] || b_do systemctl $b_whose daemon-reexec; fi
+    if [ -n "$b_reload" ]; then [ -n "$CHECK" ] || b_do systemctl $b_whose daemon-reload; fi
   fi
-  [ -n "$b_name" ] || return 0
+  if [ -z "$b_name" ]; then return 0; fi
   out name "$b_name"
   "b_${b_manager}_look"
   if [ -n "$b_masked" ] && [ "$b_masked" != "$b_is_masked" ]; then
     changed
     if [ -z "$CHECK" ]; then
-      if [ "$b_masked" = yes ]; then b_do systemctl mask -- "$b_name"; else b_do systemctl unmask -- "$b_name"; fi
+      if [ "$b_masked" = yes ]; then b_do systemctl $b_whose mask -- "$b_name"; else b_do systemctl $b_whose unmask -- "$b_name"; fi
     fi
   fi
   if [ -n "$b_enabled" ]; then
@@ -49,6 +50,17 @@ b_service() {
       ;;
   esac
 }
+# Whose units, as an option of systemctl; a user's own manager is found by its folder.
+b_user_bus() {
+  case ${b_scope-} in
+    user)
+      b_whose=--user
+      [ -n "${XDG_RUNTIME_DIR-}" ] || { XDG_RUNTIME_DIR=/run/user/$(id -u); export XDG_RUNTIME_DIR; }
+      ;;
+    global) b_whose=--global ;;
+    *) b_whose= ;;
+  esac
+}
 # b_do COMMAND...: its own noise is the message when it fails. What it leaves running must not hold our pipes.
 b_do() {
   b_log=$(mktemp "${TMPDIR:-/tmp}/.berth.XXXXXXXXXX") || fail 'cannot make a temporary file'
@@ -59,7 +71,10 @@ b_do() {
   [ "$b_rc" = 0 ] || fail "\`$1 $2${3:+ $3}${4:+ $4}\` failed: $b_x"
 }
 b_systemd_look() {
-  b_x=$(systemctl show --property=LoadState,ActiveState,UnitFileState -- "$b_name" 2>&1) || fail "systemctl: $b_x"
+  b_x=$(systemctl $b_whose show -- "$b_name" 2>&1) || fail "systemctl: $b_x"
+  out shown "$b_x"
+  # Our own line first: a description may hold anything.
+  b_x=$(printf '%s\n' "$b_x" | grep -E '^(LoadState|ActiveState|UnitFileState)=')
   b_runs=no b_is_enabled=no b_is_masked=no
   case $b_x in *ActiveState=active* | *ActiveState=activating* | *ActiveState=reloading*) b_runs=yes ;; esac
   case $b_x in *UnitFileState=enabled* | *UnitFileState=static* | *UnitFileState=alias* | *UnitFileState=indirect*) b_is_enabled=yes ;; esac
@@ -69,13 +84,13 @@ b_systemd_look() {
   esac
   # A service that is only an init script has no unit file state.
   case $b_x in
-    *UnitFileState=generated* | *UnitFileState=bad*) if systemctl is-enabled --quiet -- "$b_name" 2>/dev/null; then b_is_enabled=yes; fi ;;
+    *UnitFileState=generated* | *UnitFileState=bad*) if systemctl $b_whose is-enabled --quiet -- "$b_name" 2>/dev/null; then b_is_enabled=yes; fi ;;
   esac
 }
 b_systemd_enable() {
-  if [ "$b_enabled" = yes ]; then b_do systemctl enable ${b_force:+--force} -- "$b_name"; else b_do systemctl disable -- "$b_name"; fi
+  if [ "$b_enabled" = yes ]; then b_do systemctl $b_whose enable ${b_force:+--force} -- "$b_name"; else b_do systemctl $b_whose disable -- "$b_name"; fi
 }
-b_systemd_go() { b_do systemctl "$1" ${b_noblock:+--no-block} -- "$b_name"; }
+b_systemd_go() { b_do systemctl $b_whose "$1" ${b_noblock:+--no-block} -- "$b_name"; }
 b_openrc_look() {
   b_is_masked=no b_runs=no b_is_enabled=no
   rc-service -e "$b_name" 2>/dev/null || [ -n "$CHECK" ] || fail "could not find the requested service $b_name"
@@ -90,7 +105,14 @@ b_sysv_look() {
   b_initd=${b_initd:-/etc/init.d}
   b_is_masked=no b_runs=no b_is_enabled=no
   [ -x "$b_initd/$b_name" ] || { [ -n "$CHECK" ] || fail "could not find the requested service $b_name"; return 0; }
-  if "$b_initd/$b_name" status </dev/null >/dev/null 2>&1 3>&-; then b_runs=yes; fi
+  if [ -n "${b_pattern-}" ]; then
+    # The words of every process, our own left out.
+    for b_f in /proc/[0-9]*/cmdline; do
+      [ "$b_f" != "/proc/$$/cmdline" ] || continue
+      b_x=$(tr '\000' ' ' <"$b_f" 2>/dev/null) || continue
+      case $b_x in *"$b_pattern"*) b_runs=yes; break ;; esac
+    done
+  elif "$b_initd/$b_name" status </dev/null >/dev/null 2>&1 3>&-; then b_runs=yes; fi
   for b_f in /etc/rc[2345].d/S[0-9][0-9]"$b_name" /etc/rc.d/rc[2345].d/S[0-9][0-9]"$b_name"; do
     if [ -e "$b_f" ]; then b_is_enabled=yes; fi
   done

@@ -52,12 +52,12 @@ pub static USER: Module = Module {
             "absent: end the account's processes first; with `remove` also its crontab and at jobs",
         ),
         with_default("local", Kind::Bool, "false", "look at /etc/passwd only"),
-        with_default("generate_ssh_key", Kind::Bool, "false", "not supported: use `command: ssh-keygen`"),
-        arg("ssh_key_bits", Kind::Int, "not supported"),
-        arg("ssh_key_comment", Kind::Str, "not supported"),
-        arg("ssh_key_file", Kind::Path, "not supported"),
-        arg("ssh_key_passphrase", Kind::Str, "not supported"),
-        arg("ssh_key_type", Kind::Str, "not supported"),
+        with_default("generate_ssh_key", Kind::Bool, "false", "make an SSH key pair when there is none"),
+        arg("ssh_key_bits", Kind::Int, "size of a new key"),
+        arg("ssh_key_comment", Kind::Str, "comment of a new key; default: `ansible-generated on` the host's name"),
+        with_default("ssh_key_file", Kind::Path, ".ssh/id_rsa", "where the key is, in the home folder"),
+        arg("ssh_key_passphrase", Kind::Str, "passphrase of a new key; default: none"),
+        with_default("ssh_key_type", Kind::Str, "rsa", "kind of a new key"),
         arg("seuser", Kind::Str, "not supported: `SELinux`"),
         arg("login_class", Kind::Str, "not supported: BSD"),
         arg("hidden", Kind::Bool, "not supported: macOS"),
@@ -66,26 +66,15 @@ pub static USER: Module = Module {
         arg("role", Kind::Str, "not supported: Solaris"),
     ],
     free_form: None,
-    act: Act::Shell { library: &[ATTRS, ACCOUNTS, SH, GONE], script },
+    act: Act::Shell { library: &[ATTRS, ACCOUNTS, SH, GONE, KEY], script },
 };
 
 const SH: &str = include_str!("user.sh");
 const GONE: &str = include_str!("user_gone.sh");
 
-const REFUSED: &[&str] = &[
-    "generate_ssh_key",
-    "ssh_key_bits",
-    "ssh_key_comment",
-    "ssh_key_file",
-    "ssh_key_passphrase",
-    "ssh_key_type",
-    "seuser",
-    "login_class",
-    "hidden",
-    "profile",
-    "authorization",
-    "role",
-];
+const KEY: &str = include_str!("user_key.sh");
+
+const REFUSED: &[&str] = &["seuser", "login_class", "hidden", "profile", "authorization", "role"];
 
 /// Refuses a name that would be an option, a path, a pattern, or more than one field of an account file.
 pub fn account_name(what: &str, name: &str) -> Result<(), String> {
@@ -185,7 +174,32 @@ fn script(args: &Args, scope: &Scope) -> Result<Script, String> {
         .set_flag("b_pw_once", text(args, "update_password") == Some("on_create"));
     let lock = args.0.get("password_lock").and_then(Value::as_bool);
     step.set("b_lock", lock.map_or("", |lock| if lock { "yes" } else { "no" }))?;
-    Ok(step.run("b_user_present").done())
+    step.run("b_user_present");
+    if flag(args, "generate_ssh_key") {
+        key(args, &mut step)?;
+    }
+    Ok(step.done())
+}
+
+/// The account's SSH key pair. Its passphrase goes over standard input.
+fn key(args: &Args, step: &mut Step) -> Result<(), String> {
+    let kind = text(args, "ssh_key_type").unwrap_or("rsa");
+    if kind.is_empty() || !kind.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-') || kind.starts_with('-') {
+        return Err(format!("`ssh_key_type: {}` is no kind of key", kind.escape_debug()));
+    }
+    for (var, name) in
+        [("b_key_bits", "ssh_key_bits"), ("b_key_comment", "ssh_key_comment"), ("b_key_pass", "ssh_key_passphrase")]
+    {
+        let value = text_of(args, name);
+        if value.as_ref().is_some_and(|value| value.contains(['\n', '\r', '\0'])) {
+            return Err(format!("`{name}` must be one line"));
+        }
+        step.set_opt(var, value.as_deref())?;
+    }
+    step.set("b_key_type", kind)?;
+    step.set_path("b_key_file", text(args, "ssh_key_file").filter(|file| !file.is_empty()).unwrap_or(".ssh/id_rsa"))?;
+    step.run("b_user_key");
+    Ok(())
 }
 
 /// Whether `hash` is something crypt(3) makes, or a mark for "no password".
@@ -253,7 +267,8 @@ mod tests {
             "{name: x, home: '/a:b'}",
             "{name: x, groups: ['a', '-G']}",
             "{name: x, umask: 'x;id'}",
-            "{name: x, generate_ssh_key: true}",
+            "{name: x, generate_ssh_key: true, ssh_key_type: '-f x'}",
+            "{name: x, generate_ssh_key: true, ssh_key_comment: \"a\\nb\"}",
         ] {
             assert!(trial.run(Trial::SHELLS[0], &USER, &args(&USER, bad)).failed.is_some(), "{bad}");
         }

@@ -224,7 +224,7 @@ b_user_make() {
   b_taken=
   while IFS=: read -r b_n b_x b_u b_rest; do [ "$b_u" != "$b_uid" ] || b_taken=$b_n; done </etc/passwd
   if [ -n "$b_uid" ] && [ -n "$b_taken" ] && [ -z "$b_dup" ]; then fail "uid $b_uid is taken by \`$b_taken\`"; fi
-  if [ -z "$b_uid" ]; then b_free /etc/passwd; b_uid=$b_id; fi
+  if [ -z "$b_uid" ]; then b_id_min=$b_uid_min b_id_max=$b_uid_max; b_free /etc/passwd; b_uid=$b_id; fi
   if [ -z "$b_ggid" ]; then
     case $b_map in
       *"

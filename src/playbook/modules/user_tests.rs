@@ -157,3 +157,34 @@ fn keys_of_a_real_account() {
         assert!(nobody.failed.unwrap().contains("`nosuch` does not exist"));
     }
 }
+
+#[test]
+fn an_account_gets_a_key_pair_once() {
+    let mut world = World::new(Kind::Debian);
+    let task = args(
+        &USER,
+        "{name: kay, generate_ssh_key: true, ssh_key_type: ed25519, ssh_key_file: .ssh/id_x, ssh_key_comment: 'me & $(id)', ssh_key_passphrase: \"it's secret\"}",
+    );
+    let first = world.run(&USER, &task);
+    assert!(first.changed && first.failed.is_none(), "{first:?}");
+    assert!(first.text("ssh_public_key").ends_with(" me & $(id)"), "{first:?}");
+    assert!(first.text("ssh_fingerprint").contains("ED25519"));
+    let again = world.run(&USER, &task);
+    assert!(!again.changed && again.failed.is_none(), "{again:?}");
+    assert_eq!(
+        world.sh("cd /home/kay; stat -c %U:%a .ssh .ssh/id_x; ssh-keygen -y -P \"it's secret\" -f .ssh/id_x >/dev/null && echo opens; ssh-keygen -y -P '' -f .ssh/id_x >/dev/null 2>&1 || echo closed"),
+        "kay:700\nkay:600\nopens\nclosed\n"
+    );
+}
+
+#[test]
+fn numbers_of_groups_keep_within_their_bounds() {
+    for mut world in worlds() {
+        let made = world.run(&GROUP, &args(&GROUP, "{name: low, gid_min: 7000, gid_max: 7001}"));
+        assert!(made.changed && made.failed.is_none(), "{made:?}");
+        let gid = made.result["gid"].as_u64().unwrap();
+        assert!((7000..=7001).contains(&gid), "{made:?}");
+        let twin = world.run(&GROUP, &args(&GROUP, &format!("{{name: twin, gid: {gid}, non_unique: true}}")));
+        assert!(twin.changed && twin.failed.is_none(), "{twin:?}");
+    }
+}

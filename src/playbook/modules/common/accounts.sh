@@ -82,14 +82,14 @@ b_edit() {
   trap - 0
 }
 b_drop() { b_new=; }
-# b_free FILE FIELD: a number that nobody has in FILE, into b_id: from 1000 up, or below 1000 with b_system.
+# b_free FILE: a number that nobody has in FILE, into b_id: from 1000 up, or below 1000 with b_system; within b_id_min and b_id_max.
 b_free() {
   b_used=:
   while IFS=: read -r b_n b_x b_i b_rest; do b_used=$b_used$b_i:; done <"$1"
-  if [ -n "${b_system-}" ]; then b_id=999 b_by=-1; else b_id=1000 b_by=1; fi
+  if [ -n "${b_system-}" ]; then b_id=${b_id_max:-999} b_by=-1; else b_id=${b_id_min:-1000} b_by=1; fi
   while :; do
     case $b_used in *":$b_id:"*) b_id=$((b_id + b_by)) ;; *) break ;; esac
-    [ "$b_id" -gt 99 ] && [ "$b_id" -lt 60000 ] || fail "no free number is left in \`$1\`"
+    if [ -n "${b_system-}" ]; then [ "$b_id" -ge "${b_id_min:-100}" ]; else [ "$b_id" -le "${b_id_max:-59999}" ]; fi || fail "no free number is left in \`$1\`"
   done
 }
 # b_group_make: adds the group b_name, b_gid if set, on a host without groupadd.

@@ -21,3 +21,10 @@ b_must() {
 b_need() {
   for b_p; do command -v "$b_p" >/dev/null 2>&1 || fail "\`$b_p\` is not on this host; install it first"; done
 }
+# b_fetch ADDRESS FILE: what is at ADDRESS, fetched by what the host has; b_insecure trusts any certificate.
+b_fetch() {
+  if command -v curl >/dev/null; then b_try curl -fsSL ${b_insecure:+-k} -o "$2" -- "$1"
+  elif command -v wget >/dev/null; then b_try wget -q ${b_insecure:+--no-check-certificate} -O "$2" "$1"
+  elif [ -x /usr/lib/apt/apt-helper ]; then b_try /usr/lib/apt/apt-helper download-file "$1" "$2"
+  else fail 'neither curl nor wget is on this host: nothing can be fetched'; fi || fail "cannot fetch \`$1\`: $b_x"
+}
