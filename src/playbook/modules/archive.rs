@@ -39,7 +39,7 @@ fn script(args: &Args, scope: &Scope) -> Result<Script, String> {
         None => step.set("b_dest", "")?,
     };
     let patterns = list(args, "exclusion_patterns").unwrap_or_default();
-    step.set("b_patterns", &patterns.iter().map(|pattern| format!("{pattern}\n")).collect::<String>())?;
+    step.set("b_patterns", &patterns.iter().flat_map(|pattern| [pattern.as_str(), "\n"]).collect::<String>())?;
     step.set_flag("b_force_tar", flag(args, "force_archive"))
         .set_flag("b_remove", flag(args, "remove"))
         .set_flag("b_inplace", flag(args, "unsafe_writes"))

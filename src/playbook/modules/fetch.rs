@@ -106,7 +106,7 @@ async fn talk(args: Args, host: Host) -> Result<Outcome, Trouble> {
         return Ok(Outcome { failed: Some("checksum mismatch".into()), result, ..Outcome::default() });
     }
     // A file made by hand has the mode that the umask says, not a temporary file's.
-    let mode = fs::metadata(&dest).map(|meta| meta.permissions()).unwrap_or_else(|_| usual_mode());
+    let mode = fs::metadata(&dest).map_or_else(|_| usual_mode(), |meta| meta.permissions());
     fs::set_permissions(file.path(), mode).map_err(wrong)?;
     file.persist(&dest).map_err(|why| wrong(why.error))?;
     Ok(Outcome { changed: true, result, ..Outcome::default() })

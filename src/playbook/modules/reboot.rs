@@ -70,10 +70,12 @@ pub static REBOOT: Module = Module {
     act: Act::Shell { library: &[], script: rebooting },
 };
 
+#[allow(clippy::unnecessary_wraps, reason = "modules may refuse their arguments here")]
 fn waiting(_: &Args, _: &Scope) -> Result<Script, String> {
     Ok(Talk::new(wait).patient().script())
 }
 
+#[allow(clippy::unnecessary_wraps, reason = "modules may refuse their arguments here")]
 fn rebooting(_: &Args, _: &Scope) -> Result<Script, String> {
     Ok(Talk::new(reboot).script())
 }
@@ -152,18 +154,17 @@ async fn reboot(args: Args, host: Host) -> Result<Outcome, Trouble> {
     let Ok(before) = before else {
         return Err(format!("failed to get host boot time info: `{boot_time}` failed").into());
     };
-    let command = match text(&args, "reboot_command").filter(|command| !command.is_empty()) {
-        Some(command) => command.to_owned(),
-        None => {
-            let paths = list(&args, "search_paths").unwrap_or_default().join(":");
-            let minutes = args.int("pre_reboot_delay").unwrap_or_default().max(0) / 60;
-            let message = quote(text(&args, "msg").unwrap_or_default())?;
-            format!(
-                "PATH={}; if command -v shutdown >/dev/null; then shutdown -r {minutes} {message}; elif command -v reboot >/dev/null; then {{ sleep {}; reboot; }} >/dev/null 2>&1 & else echo 'neither shutdown nor reboot is there' >&2; exit 1; fi",
-                quote(&paths)?,
-                minutes * 60 + 1,
-            )
-        }
+    let command = if let Some(command) = text(&args, "reboot_command").filter(|command| !command.is_empty()) {
+        command.to_owned()
+    } else {
+        let paths = list(&args, "search_paths").unwrap_or_default().join(":");
+        let minutes = args.int("pre_reboot_delay").unwrap_or_default().max(0) / 60;
+        let message = quote(text(&args, "msg").unwrap_or_default())?;
+        format!(
+            "PATH={}; if command -v shutdown >/dev/null; then shutdown -r {minutes} {message}; elif command -v reboot >/dev/null; then {{ sleep {}; reboot; }} >/dev/null 2>&1 & else echo 'neither shutdown nor reboot is there' >&2; exit 1; fi",
+            quote(&paths)?,
+            minutes * 60 + 1,
+        )
     };
     match run(&args, &host, &command).await {
         Ok(Ok(_)) | Err(Trouble::Lost(_)) => {}

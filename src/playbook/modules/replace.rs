@@ -82,16 +82,15 @@ async fn talk(args: Args, host: Host, want: Want) -> Result<Outcome, Trouble> {
         Some((pattern, regex)) => {
             let found =
                 regex.captures(&file.text).map_err(|why| format!("the regular expression takes too long: {why}"))?;
-            match found.and_then(|captures| captures.name("subsection").map(|m| (m.start(), m.end()))) {
-                Some(section) => section,
-                None => {
-                    let mut outcome = Outcome::default();
-                    let message = format!("Pattern for before/after params did not match the given file: {pattern}");
-                    outcome.result.insert("msg".into(), message.into());
-                    outcome.result.insert("rc".into(), 0.into());
-                    return Ok(outcome);
-                }
-            }
+            let section = found.and_then(|captures| captures.name("subsection").map(|m| (m.start(), m.end())));
+            let Some(section) = section else {
+                let mut outcome = Outcome::default();
+                let message = format!("Pattern for before/after params did not match the given file: {pattern}");
+                outcome.result.insert("msg".into(), message.into());
+                outcome.result.insert("rc".into(), 0.into());
+                return Ok(outcome);
+            };
+            section
         }
     };
     check(&want.to, &want.regexp).map_err(|why| format!("Unable to process replace due to error: {why}"))?;

@@ -212,7 +212,7 @@ fn finish(_: &Args, result: &mut Map<String, Value>) {
     if let Some(attr) = result.shift_remove("attr") {
         let attr = attr.as_str().unwrap_or_default();
         let (version, flags) = attr.trim().split_once(char::is_whitespace).unwrap_or_default();
-        let flags: String = flags.chars().filter(|c| c.is_ascii_alphabetic()).collect();
+        let flags: String = flags.chars().filter(char::is_ascii_alphabetic).collect();
         stat.insert("version".to_owned(), version.into());
         let names: Vec<Value> = flags.chars().filter_map(flag_name).map(Value::from).collect();
         stat.insert("attributes".to_owned(), names.into());

@@ -42,7 +42,7 @@ fn script(args: &Args, scope: &Scope) -> Result<Script, String> {
         let items = list(args, name).unwrap_or_default();
         match items.iter().find(|item| item.contains('\n')) {
             Some(bad) => Err(format!("`{name}`: `{}` has several lines", bad.escape_debug())),
-            None => Ok(items.iter().map(|item| format!("{item}\n")).collect()),
+            None => Ok(items.iter().flat_map(|item| [item.as_str(), "\n"]).collect()),
         }
     };
     if args.get("include").is_some_and(|v| v.as_array().is_some_and(|a| !a.is_empty()))
@@ -86,7 +86,7 @@ fn script(args: &Args, scope: &Scope) -> Result<Script, String> {
     }
     step.set_path("b_dest", text(args, "dest").unwrap_or_default())?;
     step.set("b_opts", &lines("extra_opts")?)?.set("b_include", &lines("include")?)?;
-    let exclude: String = lines("exclude")?.lines().map(|line| format!("{}\n", line.trim_end_matches('/'))).collect();
+    let exclude: String = lines("exclude")?.lines().flat_map(|line| [line.trim_end_matches('/'), "\n"]).collect();
     step.set("b_exclude", &exclude)?;
     step.set_flag("b_newer", flag(args, "keep_newer")).set_flag("b_list", flag(args, "list_files"));
     step.run("b_unarchive\n}\n( b_un_all )\nb_rc=$?\nrm -rf -- \"$b_work\"\nexit \"$b_rc\"");

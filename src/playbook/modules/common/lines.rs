@@ -53,7 +53,7 @@ pub fn line(text_now: &str, args: &Args) -> Result<(String, String), String> {
             (Some(regex), _) => is(regex, line),
             (None, search) => search.is_some_and(|search| line.contains(search)),
         });
-        hit = if first { hits.next() } else { hits.last() }.map(|(at, _)| at);
+        hit = if first { hits.next() } else { hits.next_back() }.map(|(at, _)| at);
     }
     let matched = hit.is_some();
     let mut spot = None;
