@@ -51,7 +51,7 @@ fn kind_of(arg: &Arg) -> &'static str {
         Kind::List => "a list",
         Kind::Dict => "a mapping",
         Kind::Mode => "a file mode",
-        _ => "anything",
+        Kind::Raw => "anything",
     }
 }
 

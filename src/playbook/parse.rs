@@ -84,7 +84,7 @@ const IMPORT_KEYS: &[&str] = &["import_playbook", "ansible.builtin.import_playbo
 impl Loader {
     /// A loader whose first task gets the number after `next_id`.
     pub(super) fn new(settings: Settings, next_id: usize) -> Self {
-        Self { settings, next_id, ..Self::default() }
+        Self { next_id, settings, ..Self::default() }
     }
 
     /// A fixed text, or what the play's variables and `-e` make of it.

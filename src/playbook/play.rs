@@ -74,7 +74,7 @@ impl Loader {
         if hosts.iter().all(String::is_empty) {
             self.fault(hosts_node, "`hosts` is empty");
         }
-        let name = entry.get("name").map(Node::key_text).unwrap_or_else(|| hosts.join(","));
+        let name = entry.get("name").map_or_else(|| hosts.join(","), Node::key_text);
         self.vars = vec![Arc::new(entry.get("vars").map(Node::to_map).unwrap_or_default())];
         let mut common = self.common(entry);
         if common.remote_user.is_none() {

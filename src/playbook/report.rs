@@ -141,14 +141,11 @@ impl Report {
                 state.release(self, &mut text);
             }
             Event::Included { host, order, file, item, failed, .. } => {
-                match failed {
-                    Some(_) => {}
-                    None => {
-                        let waiting = state.waiting(order);
-                        let hosts = waiting.included.entry((file.clone(), item.clone())).or_default();
-                        hosts.push(host.clone());
-                        state.past(host, order);
-                    }
+                if failed.is_none() {
+                    let waiting = state.waiting(order);
+                    let hosts = waiting.included.entry((file.clone(), item.clone())).or_default();
+                    hosts.push(host.clone());
+                    state.past(host, order);
                 }
                 state.release(self, &mut text);
             }

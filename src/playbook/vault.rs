@@ -41,11 +41,14 @@ pub enum Error {
     Unknown,
 }
 
+/// Plain bytes by the checksum of their vault.
+type Opened = HashMap<[u8; 32], Arc<[u8]>>;
+
 /// The passwords that may open vaults, with their vault ids, and what they opened so far.
 #[derive(Clone, Default)]
 pub struct Keys {
     passwords: Arc<[(String, Secret)]>,
-    opened: Arc<Mutex<HashMap<[u8; 32], Arc<[u8]>>>>,
+    opened: Arc<Mutex<Opened>>,
 }
 
 impl std::fmt::Debug for Keys {
@@ -197,7 +200,7 @@ fn hex(bytes: &[u8]) -> String {
 
 fn unhex(text: &[u8]) -> Option<Vec<u8>> {
     let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
-    if text.len() % 2 != 0 {
+    if !text.len().is_multiple_of(2) {
         return None;
     }
     text.chunks(2).map(|pair| Some(digit(pair[0])? << 4 | digit(pair[1])?)).collect()

@@ -46,7 +46,7 @@ impl Config {
                 continue;
             }
             if let Some(name) = trimmed.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
-                section = name.trim().to_owned();
+                name.trim().clone_into(&mut section);
                 last = None;
                 continue;
             }

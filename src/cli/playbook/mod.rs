@@ -119,20 +119,17 @@ fn load(files: &Files, settings: &Settings) -> Result<Vec<Playbook>> {
 fn doc(name: Option<&str>) -> Result<u8> {
     use playbook::modules;
     let mut out = std::io::stdout().lock();
-    match name {
-        Some(name) => {
-            let Some(module) = modules::find(name) else {
-                let hint = modules::nearest(name).map(|near| format!("; did you mean `{near}`?"));
-                anyhow::bail!("there is no module `{name}`{}", hint.unwrap_or_default());
-            };
-            write!(out, "{}", playbook::doc::page(module))?;
-        }
-        None => {
-            let mut all: Vec<_> = modules::ALL.to_vec();
-            all.sort_by_key(|module| module.name);
-            for module in all {
-                writeln!(out, "{:20} {}", module.name, module.summary)?;
-            }
+    if let Some(name) = name {
+        let Some(module) = modules::find(name) else {
+            let hint = modules::nearest(name).map(|near| format!("; did you mean `{near}`?"));
+            anyhow::bail!("there is no module `{name}`{}", hint.unwrap_or_default());
+        };
+        write!(out, "{}", playbook::doc::page(module))?;
+    } else {
+        let mut all: Vec<_> = modules::ALL.to_vec();
+        all.sort_by_key(|module| module.name);
+        for module in all {
+            writeln!(out, "{:20} {}", module.name, module.summary)?;
         }
     }
     Ok(0)

@@ -113,7 +113,7 @@ fn wanted(args: &Args) -> Result<Vec<String>, String> {
             let mut rule = format!("forward-port=port={}:proto={}", get("port"), get("proto"));
             for name in ["toport", "toaddr"] {
                 if one.get(name).is_some_and(|value| !value.is_null()) {
-                    rule.push_str(&format!(":{name}={}", get(name)));
+                    rule += &[":", name, "=", get(name).as_str()].concat();
                 }
             }
             found.push(rule);

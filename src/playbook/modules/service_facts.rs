@@ -111,10 +111,10 @@ fn systemd(units: &str, files: &str, shown: &str, services: &mut Map<String, Val
         let state = if sub == "running" { "running" } else { "stopped" };
         services.insert(name.to_owned(), json!({"name": name, "state": state, "status": status, "source": "systemd"}));
     }
-    let mut states = Map::new();
+    let mut active = Map::new();
     for block in shown.split("\n\n") {
         let of = |key: &str| block.lines().find_map(|line| line.strip_prefix(key)).unwrap_or_default().to_owned();
-        states.insert(of("Id="), of("ActiveState=").into());
+        active.insert(of("Id="), of("ActiveState=").into());
     }
     for line in files.lines() {
         let mut words = line.split_whitespace();
@@ -123,7 +123,7 @@ fn systemd(units: &str, files: &str, shown: &str, services: &mut Map<String, Val
             Some(known) if BAD.contains(&known["status"].as_str().unwrap_or_default()) => {}
             Some(known) => known["status"] = status.into(),
             None => {
-                let state = states.get(name).cloned().unwrap_or_else(|| "unknown".into());
+                let state = active.get(name).cloned().unwrap_or_else(|| "unknown".into());
                 services.insert(
                     name.to_owned(),
                     json!({"name": name, "state": state, "status": status, "source": "systemd"}),

@@ -59,12 +59,12 @@ fn style(args: &Args) -> Style {
     }
     style.trim_blocks = args.0.get("trim_blocks") != Some(&false.into());
     style.lstrip_blocks = flag(args, "lstrip_blocks");
-    style.newline = match text(args, "newline_sequence") {
+    let newline = match text(args, "newline_sequence") {
         Some("\r" | "\\r") => "\r",
         Some("\r\n" | "\\r\\n") => "\r\n",
         _ => "\n",
-    }
-    .to_owned();
+    };
+    newline.clone_into(&mut style.newline);
     style
 }
 

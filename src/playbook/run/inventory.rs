@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
-use super::{Known, Run, host::HostRun, lock};
+use super::{Run, host::HostRun, lock};
 use crate::playbook::{
     ast::{Action, Task},
     inventory::Inventory,
@@ -28,7 +28,7 @@ impl Run<'_> {
         let mut known = lock(&self.shared.known);
         for name in inventory.names() {
             let vars = inventory.vars(&name);
-            known.entry(name).or_insert_with(Known::default).inventory = vars;
+            known.entry(name).or_default().inventory = vars;
         }
     }
 

@@ -11,6 +11,7 @@ use crate::{
 
 /// How a run is to be made.
 #[derive(Debug, Clone)]
+#[allow(clippy::struct_excessive_bools, reason = "each is an option of the command")]
 pub struct Options {
     /// Look only, change nothing.
     pub check: bool,

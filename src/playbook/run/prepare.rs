@@ -126,7 +126,7 @@ impl HostRun<'_> {
         Some(made)
     }
 
-    pub(super) fn manner(&self, task: &Task, view: &Arc<View>) -> Result<Manner, Error> {
+    pub(super) fn manner(task: &Task, view: &Arc<View>) -> Result<Manner, Error> {
         let common = &task.common;
         let flag = |value: &Option<Value>| value.as_ref().map_or(Ok(false), |value| template::truth(view, value));
         // With a loop these may name the item; then each round says it.
@@ -205,7 +205,7 @@ impl HostRun<'_> {
                     Err(other) => Err(other),
                 };
             }
-            Action::Include(include) => return self.wanted_include(task, include, view),
+            Action::Include(include) => return Self::wanted_include(task, include, view),
         };
         manner.delegate = self.delegate_of(task, view)?;
         match self.module_work(task, module, written, view, manner) {
@@ -215,7 +215,7 @@ impl HostRun<'_> {
         }
     }
 
-    fn wanted_include(&self, task: &Task, include: &Include, view: &Arc<View>) -> Result<Work, Error> {
+    fn wanted_include(task: &Task, include: &Include, view: &Arc<View>) -> Result<Work, Error> {
         let mut args = Map::new();
         for (name, value) in &include.args {
             let value = template::value(view, value)?;

@@ -220,7 +220,7 @@ pub(super) fn bind(
         }
         let mut args: Vec<Option<Value>> = vec![None; names.len()];
         let mut rest = Vec::new();
-        let mut named = Vec::new();
+        let mut by_name = Vec::new();
         for (place, argument) in given.into_values().into_iter().enumerate() {
             if argument.is_kwargs() {
                 let values = [argument];
@@ -232,7 +232,7 @@ pub(super) fn bind(
                             return Err(bad(format!("`{name}` got the argument `{word}` twice")));
                         }
                         Some(at) => args[at] = Some(argument),
-                        None if any_name => named.push((word.to_owned(), argument)),
+                        None if any_name => by_name.push((word.to_owned(), argument)),
                         None => {
                             let hint = super::super::modules::near(word, names.iter().map(|(name, _)| *name));
                             let hint = hint.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
@@ -255,6 +255,6 @@ pub(super) fn bind(
         if unknown || rest.iter().any(Value::is_undefined) {
             return Err(undefined());
         }
-        (entry.run)(&mut Call { name, state, value, args, rest, named })
+        (entry.run)(&mut Call { name, state, value, args, rest, named: by_name })
     }
 }

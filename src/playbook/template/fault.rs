@@ -283,7 +283,7 @@ fn attributes(letters: &[char], mut at: usize, parts: &mut Vec<String>) -> usize
                 match quoted {
                     Some(key) if !key.contains(['\'', '"', '\\']) => parts.push(key.to_owned()),
                     None if !inner.is_empty() && inner.bytes().all(|b| b.is_ascii_digit()) => {
-                        parts.push(inner.to_owned())
+                        parts.push(inner.to_owned());
                     }
                     _ => return at,
                 }

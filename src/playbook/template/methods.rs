@@ -17,7 +17,7 @@ use super::{
 
 /// Calls `value.method(args)`.
 pub(super) fn call(state: &mut State<'_, '_>, value: &Value, method: &str, args: &[Value]) -> Result<Value, Error> {
-    if args.iter().any(|arg| arg.is_undefined()) {
+    if args.iter().any(minijinja::Value::is_undefined) {
         return Err(super::call::undefined());
     }
     let made = match value.kind() {
@@ -161,7 +161,7 @@ fn text(text: &str, method: &str, args: &[Value]) -> Result<Option<Value>, Error
                 None => Value::from(-1),
             }
         }
-        "isdecimal" => all(|c| c.is_numeric() && c.to_digit(10).is_some()).into(),
+        "isdecimal" => all(|c| c.is_ascii_digit()).into(),
         "istitle" => (text.chars().any(char::is_alphabetic) && py_title(text) == text).into(),
         "isidentifier" => {
             let first = text.starts_with(|c: char| c.is_alphabetic() || c == '_');
@@ -194,9 +194,9 @@ fn py_title(text: &str) -> String {
     let mut inside = false;
     for c in text.chars() {
         if inside {
-            made.extend(c.to_lowercase())
+            made.extend(c.to_lowercase());
         } else {
-            made.extend(c.to_uppercase())
+            made.extend(c.to_uppercase());
         }
         inside = c.is_alphabetic();
     }

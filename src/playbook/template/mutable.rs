@@ -137,8 +137,8 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn none() -> Result<Value, Error> {
-    Ok(Value::from(()))
+fn none() -> Value {
+    Value::from(())
 }
 
 fn room(len: usize) -> Result<(), Error> {
@@ -179,7 +179,7 @@ impl Object for List {
                 let mut items = lock(&self.0);
                 room(items.len() + 1)?;
                 items.push(item);
-                none()
+                Ok(none())
             }
             "extend" => {
                 let (more,): (Value,) = from_args(args)?;
@@ -189,7 +189,7 @@ impl Object for List {
                 let mut items = lock(&self.0);
                 room(items.len() + more.len())?;
                 items.extend(more);
-                none()
+                Ok(none())
             }
             "insert" => {
                 let (at, item): (i64, Value) = from_args(args)?;
@@ -198,14 +198,14 @@ impl Object for List {
                 room(items.len() + 1)?;
                 let at = place(at, items.len());
                 items.insert(at, item);
-                none()
+                Ok(none())
             }
             "remove" => {
                 let (item,): (Value,) = from_args(args)?;
                 let mut items = lock(&self.0);
                 let at = items.iter().position(|other| *other == item);
                 items.remove(at.ok_or_else(|| bad("what is to be removed is not in the list"))?);
-                none()
+                Ok(none())
             }
             "pop" => {
                 let (at,): (Option<i64>,) = from_args(args)?;
@@ -218,18 +218,18 @@ impl Object for List {
             }
             "clear" => {
                 lock(&self.0).clear();
-                none()
+                Ok(none())
             }
             "reverse" => {
                 lock(&self.0).reverse();
-                none()
+                Ok(none())
             }
             "sort" => {
                 let (options,): (minijinja::value::Kwargs,) = from_args(args)?;
                 let down = options.get::<Option<bool>>("reverse")?.unwrap_or(false);
                 let mut items = lock(&self.0);
                 items.sort_by(|a, b| if down { b.cmp(a) } else { a.cmp(b) });
-                none()
+                Ok(none())
             }
             "copy" => Ok(Value::from_object(Self(Mutex::new(lock(&self.0).clone())))),
             _ => Err(unknown()),
@@ -270,7 +270,7 @@ impl Object for Dict {
                     room(map.len() + 1)?;
                     map.insert(key, value);
                 }
-                none()
+                Ok(none())
             }
             "setdefault" => {
                 let (key, value): (Value, Option<Value>) = from_args(args)?;
@@ -288,7 +288,7 @@ impl Object for Dict {
             }
             "clear" => {
                 lock(&self.0).clear();
-                none()
+                Ok(none())
             }
             "copy" => Ok(Value::from_object(Self(Mutex::new(lock(&self.0).clone())))),
             _ => Err(unknown()),

@@ -192,6 +192,7 @@ fn first_as_call(source: &str, operator: &str, function: &str) -> Option<String>
 }
 
 /// `a - b`, for moments as well.
+#[allow(clippy::needless_pass_by_value, reason = "the template engine calls it so")]
 pub(super) fn minus(a: Value, b: Value) -> Result<Value, Error> {
     if let Some(made) = time::minus(&a, &b) {
         return Ok(made);
@@ -213,9 +214,9 @@ pub(super) fn percent(state: &mut minijinja::State<'_, '_>, a: Value, b: Value) 
     if a.kind() == ValueKind::String {
         let mut args = vec![a];
         if b.is_tuple() {
-            args.extend(items_of(&b)?)
+            args.extend(items_of(&b)?);
         } else {
-            args.push(b)
+            args.push(b);
         }
         return state.apply_filter("format", &args);
     }

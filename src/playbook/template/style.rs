@@ -49,7 +49,7 @@ impl Style {
     }
 
     /// This style with what a first line `#jinja2:` says, and the text after that line.
-    pub fn header<'a>(mut self, source: &'a str) -> Result<(Self, &'a str), String> {
+    pub fn header(mut self, source: &str) -> Result<(Self, &str), String> {
         let Some(rest) = source.strip_prefix("#jinja2:") else { return Ok((self, source)) };
         let (line, body) = rest.split_once('\n').ok_or("a line end is missing after the `#jinja2:` header")?;
         for pair in split_outside_quotes(line) {

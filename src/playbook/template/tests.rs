@@ -295,7 +295,7 @@ fn files_have_styles_and_parts() {
     assert!(value(&lookup, &json!("{{ lookup('template', 'self.j2') }}")).is_err());
 }
 
-/// `expected.json` holds expressions and what Python with Jinja2 and PyYAML makes of them.
+/// `expected.json` holds expressions and what Python with Jinja2 and `PyYAML` makes of them.
 #[test]
 fn expressions_come_to_what_python_makes_of_them() {
     let file: Value = serde_json::from_str(include_str!("expected.json")).unwrap();

@@ -93,8 +93,11 @@ fn loose(text: &str) -> Vec<Part> {
     found.into_iter().filter(|(kind, _)| *kind != 0).map(part).collect()
 }
 
+/// Its numbers, whether there are three, and what comes before a release.
+type Strict = (Vec<u64>, bool, Option<(char, u64)>);
+
 /// `1.2`, `1.2.3`, `1.2a1`: numbers, then `a` or `b` with a number before none.
-fn strict(text: &str) -> Option<(Vec<u64>, bool, Option<(char, u64)>)> {
+fn strict(text: &str) -> Option<Strict> {
     let at = text.find(['a', 'b']).unwrap_or(text.len());
     let (core, pre) = text.split_at(at);
     let mut numbers: Vec<u64> = core.split('.').map(number).collect::<Option<_>>()?;

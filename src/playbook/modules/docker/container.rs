@@ -342,8 +342,8 @@ fn options(args: &Args, image: &str) -> Result<(Vec<String>, String), String> {
 /// The first network as options; the others as lines of `NETWORK OPTION…`.
 fn networks(args: &Args, words: &mut Vec<String>) -> Result<String, String> {
     let mut more = String::new();
-    let mode = text(args, "network_mode").filter(|mode| !matches!(*mode, "default" | "bridge"));
-    words.extend(mode.map(|mode| format!("--network={mode}")));
+    let main = text(args, "network_mode").filter(|main| !matches!(*main, "default" | "bridge"));
+    words.extend(main.map(|main| format!("--network={main}")));
     for (at, network) in args.get("networks").and_then(Value::as_array).into_iter().flatten().enumerate() {
         let name = network.get("name").map(plain).or_else(|| network.as_str().map(str::to_owned)).unwrap_or_default();
         named("a network", &name)?;
@@ -353,7 +353,7 @@ fn networks(args: &Args, words: &mut Vec<String>) -> Result<String, String> {
             ("ipv6_address", "--ip6", "--ip6"),
             ("aliases", "--network-alias", "--alias"),
         ] {
-            let option = if at == 0 && mode.is_none() { option } else { other };
+            let option = if at == 0 && main.is_none() { option } else { other };
             let values: Vec<String> = match network.get(key) {
                 Some(Value::Array(all)) => all.iter().map(plain).collect(),
                 Some(Value::Null) | None => vec![],
@@ -366,14 +366,14 @@ fn networks(args: &Args, words: &mut Vec<String>) -> Result<String, String> {
                 own.push(format!("{option}={value}"));
             }
         }
-        if at == 0 && mode.is_none() {
+        if at == 0 && main.is_none() {
             words.push(format!("--network={name}"));
             words.extend(own);
-        } else if mode != Some(name.as_str()) {
+        } else if main != Some(name.as_str()) {
             if !more.is_empty() {
                 more.push('\n');
             }
-            more.push_str(&format!("{name} {}", own.join(" ")));
+            more += &[name, own.join(" ")].join(" ");
         }
     }
     Ok(more)
@@ -412,7 +412,7 @@ fn script(args: &Args, scope: &Scope) -> Result<Script, String> {
     if !env.is_empty() {
         line.push_str(" --env-file=\"$FILES/env\"");
     }
-    line.push_str(&call("", &words.get(at + 1..).unwrap_or_default().to_vec())?);
+    line.push_str(&call("", words.get(at + 1..).unwrap_or_default())?);
     let mut step = Step::new(scope);
     engine(args, &mut step)?;
     if !env.is_empty() {

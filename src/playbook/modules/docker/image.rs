@@ -59,7 +59,6 @@ fn script(args: &Args, scope: &Scope) -> Result<Script, String> {
             let path = build.get("path").map(plain).ok_or("`build` needs `path`")?;
             for (key, value) in build {
                 match key.as_str() {
-                    "path" => {}
                     "dockerfile" => {
                         let file = plain(value);
                         let file =
@@ -74,7 +73,7 @@ fn script(args: &Args, scope: &Scope) -> Result<Script, String> {
                     "cache_from" => words.extend(
                         value.as_array().into_iter().flatten().map(|one| format!("--cache-from={}", plain(one))),
                     ),
-                    "pull" | "nocache" | "rm" => {}
+                    "path" | "pull" | "nocache" | "rm" => {}
                     other => return Err(format!("`build.{other}` is not supported; take it out of the task")),
                 }
             }

@@ -81,7 +81,8 @@ fn hash(words: &[String]) -> String {
         sum.update(word.len().to_le_bytes());
         sum.update(word.as_bytes());
     }
-    sum.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+    let sum = sum.finalize();
+    format!("{:032x}", u128::from_be_bytes(sum[..16].try_into().expect("a SHA-256 sum has 32 bytes")))
 }
 
 /// `NAME=VALUE` words of a mapping.

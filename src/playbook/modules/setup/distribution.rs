@@ -84,7 +84,7 @@ pub fn facts(told: &Told, facts: &mut Map<String, Value>) {
     } else if codename == "NA"
         && let Some((_, rest)) = told.file("/etc/redhat-release").split_once('(')
     {
-        codename = rest.trim_end_matches(')').to_owned();
+        rest.trim_end_matches(')').clone_into(&mut codename);
     }
     let variety = family.map_or_else(|| name.clone(), |known| known.2.to_owned());
     for (fact, value) in [

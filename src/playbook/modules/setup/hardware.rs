@@ -240,15 +240,12 @@ fn unescaped(text: &str) -> String {
     while let Some(at) = rest.find('\\') {
         made.push_str(&rest[..at]);
         let code = rest.get(at + 1..at + 4).and_then(|digits| u8::from_str_radix(digits, 8).ok());
-        match code {
-            Some(code) => {
-                made.push(char::from(code));
-                rest = &rest[at + 4..];
-            }
-            None => {
-                made.push('\\');
-                rest = &rest[at + 1..];
-            }
+        if let Some(code) = code {
+            made.push(char::from(code));
+            rest = &rest[at + 4..];
+        } else {
+            made.push('\\');
+            rest = &rest[at + 1..];
         }
     }
     made.push_str(rest);

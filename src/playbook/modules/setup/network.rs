@@ -41,15 +41,11 @@ pub fn facts(told: &Told, facts: &mut Map<String, Value>) {
         match words[..] {
             ["8.8.8.8", ..] => four = route(line),
             ["2404:6800:400a:800::1012", ..] => six = route(line),
-            ["local", address, ..] if address.contains(':') => {
-                if !local6.contains(&address) {
-                    local6.push(address);
-                }
+            ["local", address, ..] if address.contains(':') && !local6.contains(&address) => {
+                local6.push(address);
             }
-            ["local", address, ..] => {
-                if !local4.contains(&address) {
-                    local4.push(address);
-                }
+            ["local", address, ..] if !local4.contains(&address) => {
+                local4.push(address);
             }
             _ => {}
         }

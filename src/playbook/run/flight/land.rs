@@ -289,7 +289,7 @@ impl HostRun<'_> {
     ) -> Arc<template::View> {
         let mut top = Map::new();
         if let (Some(item), Some(repeat)) = (&landing.item, &task.repeat) {
-            top = Map::clone(&Self::loop_layer(repeat, item, landing.index, None).map);
+            top.clone_from(&Self::loop_layer(repeat, item, landing.index, None).map);
         }
         if let Some(name) = &task.register {
             top.insert(name.clone(), Value::Object(result.clone()));

@@ -88,7 +88,7 @@ impl HostRun<'_> {
     /// Prepares a task and sends what is to be sent.
     pub(super) async fn send(&mut self, task: &Arc<Task>) -> Result<Way, Stop> {
         let manner = loop {
-            match self.manner(task, &self.view(task, None)) {
+            match Self::manner(task, &self.view(task, None)) {
                 Ok(manner) => break manner,
                 Err(error) => {
                     if let Some(message) = self.meet(error).await? {
@@ -382,7 +382,7 @@ impl HostRun<'_> {
     }
 
     fn push_ready(&mut self, task: &Arc<Task>, result: Map<String, Value>) {
-        let manner = self.manner(task, &self.view(task, None));
+        let manner = Self::manner(task, &self.view(task, None));
         let manner = manner.unwrap_or_default();
         let landing = Landing {
             delegate: None,

@@ -59,6 +59,7 @@ pub(super) struct Job {
     pub(super) finish: Finish,
 }
 
+#[allow(clippy::struct_excessive_bools, reason = "each says a thing of its own")]
 pub(super) struct HostRun<'a> {
     pub(super) run: &'a Run<'a>,
     pub(super) batch: &'a Batch<'a>,

@@ -20,13 +20,10 @@ impl HostRun<'_> {
             let mut names = Vec::new();
             let mut unknown = false;
             for candidate in candidates {
-                let name = match template::text(&view, candidate) {
-                    Ok(name) => name,
+                let Ok(name) = template::text(&view, candidate) else {
                     // A name that needs facts or what is not known yet is passed over, as in Ansible.
-                    Err(_) => {
-                        unknown = true;
-                        continue;
-                    }
+                    unknown = true;
+                    continue;
                 };
                 let base = &self.batch.play.base;
                 let found_here = [base.join("vars").join(&name), base.join(&name)].into_iter().find(|p| p.is_file());

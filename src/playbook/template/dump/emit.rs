@@ -8,6 +8,7 @@ use super::number_text;
 
 /// How YAML is to look.
 #[derive(Debug, Clone)]
+#[allow(clippy::struct_excessive_bools, reason = "each is an option of PyYAML")]
 pub(in super::super) struct YamlStyle {
     /// Collections on one line: never, always, or (`None`) those that hold scalars only.
     pub(in super::super) flow: Option<bool>,
@@ -253,7 +254,7 @@ impl Emitter<'_> {
     }
 
     fn plain(&mut self, text: &str, split: bool) {
-        if !self.space && !(text.is_empty() && self.flow == 0) {
+        if !(self.space || text.is_empty() && self.flow == 0) {
             self.put(" ");
         }
         let letters: Vec<char> = text.chars().collect();

@@ -67,7 +67,7 @@ const YAML: &str =
     "indent default_flow_style width sort_keys allow_unicode default_style explicit_start explicit_end line_break";
 const YAML_NICE: &str = YAML;
 
-/// The numbers of JMESPath are floats; those without a fraction were whole.
+/// The numbers of `JMESPath` are floats; those without a fraction were whole.
 fn whole_again(value: Json) -> Json {
     match value {
         Json::Number(number) => match number.as_f64() {

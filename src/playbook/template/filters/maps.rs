@@ -67,6 +67,7 @@ pub(in super::super) fn pairs_of(map: &Value) -> Result<Vec<Value>, Error> {
 }
 
 /// Python's `dict(…)`: of a mapping or of pairs, and of names.
+#[allow(clippy::needless_pass_by_value, reason = "the template engine calls it so")]
 pub(in super::super) fn dict(from: Option<Value>, names: Kwargs) -> Result<Value, Error> {
     let mut made = Vec::new();
     match from {
@@ -110,7 +111,7 @@ fn combine(c: &mut Call) -> Result<Value, Error> {
         )));
     }
     let mut all = Vec::new();
-    super::lists::flatten([&[c.value.clone()], c.rest.as_slice()].concat(), 1, true, &mut all);
+    super::lists::flatten([std::slice::from_ref(&c.value), c.rest.as_slice()].concat(), 1, true, &mut all);
     let mut all = all.into_iter();
     let Some(mut made) = all.next() else { return Ok(Value::from_pairs(Vec::<(Value, Value)>::new())) };
     expect_map(c, &made)?;

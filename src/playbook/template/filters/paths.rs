@@ -149,12 +149,11 @@ fn expand_vars(path: &str) -> String {
         made.push_str(&rest[..at]);
         let after = &rest[at + 1..];
         let word = |c: char| c.is_ascii_alphanumeric() || c == '_';
-        let (name, len) = match after.strip_prefix('{').and_then(|inner| inner.find('}')) {
-            Some(end) => (&after[1..=end], end + 2),
-            None => {
-                let end = after.find(|c: char| !word(c)).unwrap_or(after.len());
-                (&after[..end], end)
-            }
+        let (name, len) = if let Some(end) = after.strip_prefix('{').and_then(|inner| inner.find('}')) {
+            (&after[1..=end], end + 2)
+        } else {
+            let end = after.find(|c: char| !word(c)).unwrap_or(after.len());
+            (&after[..end], end)
         };
         match std::env::var(name) {
             Ok(value) if !name.is_empty() => made.push_str(&value),

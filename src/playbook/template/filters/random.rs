@@ -102,6 +102,7 @@ pub(in super::super) struct Twister {
     at: usize,
 }
 
+#[allow(clippy::cast_possible_truncation, reason = "an index of a list is meant modulo 2^32, as in CPython")]
 impl Twister {
     fn new(key: &[u32]) -> Self {
         let mut state = [0_u32; 624];

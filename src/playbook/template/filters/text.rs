@@ -273,7 +273,7 @@ fn urlize(c: &mut Call) -> Result<Value, Error> {
             _ => head.to_owned(),
         };
         made.push_str(&core[..core.len() - head.len()]);
-        made.push_str(&format!("<a href=\"{href}\" rel=\"{}\"{target}>{shown}</a>", rel.join(" ")));
+        made += &["<a href=\"", &href, "\" rel=\"", &rel.join(" "), "\"", &target, ">", &shown, "</a>"].concat();
         made.push_str(&word[core.len()..]);
     }
     Ok(made.into())

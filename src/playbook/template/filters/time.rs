@@ -1,5 +1,7 @@
 //! Time: `strftime`, `to_datetime`, `now()`, and moments with the methods that Python's have.
 
+use std::fmt::Write as _;
+
 use std::{fmt, sync::Arc};
 
 use jiff::{
@@ -68,6 +70,7 @@ fn stamp(seconds: f64) -> Option<Timestamp> {
 }
 
 /// `now(utc=False, fmt=None)`.
+#[allow(clippy::needless_pass_by_value, reason = "the template engine calls it so")]
 pub(in super::super) fn now(utc: Option<bool>, format: Option<String>, options: Kwargs) -> Result<Value, Error> {
     let utc = utc.or(options.get::<Option<bool>>("utc")?).unwrap_or(false);
     let format = format.or(options.get::<Option<String>>("fmt")?);
@@ -101,7 +104,7 @@ impl Moment {
     }
 
     fn seconds(&self) -> Timestamp {
-        let zone = self.offset.map_or(TimeZone::UTC, |offset| offset.to_time_zone());
+        let zone = self.offset.map_or(TimeZone::UTC, jiff::tz::Offset::to_time_zone);
         self.at.to_zoned(zone).map(|zoned| zoned.timestamp()).unwrap_or_default()
     }
 
@@ -109,11 +112,11 @@ impl Moment {
         let mut made = self.at.strftime(&format!("%Y-%m-%d{between}%H:%M:%S")).to_string();
         let micros = self.at.subsec_nanosecond() / 1000;
         if micros > 0 {
-            made.push_str(&format!(".{micros:06}"));
+            let _ = write!(made, ".{micros:06}");
         }
         if let Some(offset) = self.offset {
             let (sign, seconds) = (if offset.seconds() < 0 { '-' } else { '+' }, offset.seconds().abs());
-            made.push_str(&format!("{sign}{:02}:{:02}", seconds / 3600, seconds % 3600 / 60));
+            let _ = write!(made, "{sign}{:02}:{:02}", seconds / 3600, seconds % 3600 / 60);
         }
         made
     }

@@ -49,7 +49,7 @@ fn quote(text: &str, safe: &str, plus: bool) -> String {
             b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'_' | b'.' | b'-' | b'~' => made.push(char::from(byte)),
             b' ' if plus => made.push('+'),
             byte if safe.as_bytes().contains(&byte) => made.push(char::from(byte)),
-            byte => made.push_str(&format!("%{byte:02X}")),
+            byte => made.extend(format!("%{byte:02X}").chars()),
         }
     }
     made

@@ -104,11 +104,11 @@ pub(super) fn all() -> impl Iterator<Item = &'static str> {
 
 pub(super) fn add(env: &mut Environment<'static>) {
     env.add_function("lookup", |state: &mut State<'_, '_>, name: String, args: Rest<ValueOrKwargs>| {
-        call(state, &name, args.into_values(), false)
+        call(state, &name, &args.into_values(), false)
     });
     for function in ["query", "q"] {
         env.add_function(function, |state: &mut State<'_, '_>, name: String, args: Rest<ValueOrKwargs>| {
-            call(state, &name, args.into_values(), true)
+            call(state, &name, &args.into_values(), true)
         });
     }
     env.add_function("__vault", |state: &mut State<'_, '_>, sealed: String| {
@@ -124,9 +124,9 @@ pub(super) fn view_of(state: &State<'_, '_>) -> Result<Arc<View>, Error> {
     view.map(|handle| Arc::clone(&handle.0)).ok_or_else(|| bad("lookups need a task around them"))
 }
 
-fn call(state: &State<'_, '_>, name: &str, args: Vec<Jinja>, as_list: bool) -> Result<Jinja, Error> {
+fn call(state: &State<'_, '_>, name: &str, args: &[Jinja], as_list: bool) -> Result<Jinja, Error> {
     let view = view_of(state)?;
-    let (given, named): (&[Jinja], Kwargs) = from_args(&args)?;
+    let (given, named): (&[Jinja], Kwargs) = from_args(args)?;
     let mut options = Map::new();
     for option in named.args() {
         let value: Jinja = named.peek(option)?;

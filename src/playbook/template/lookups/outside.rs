@@ -47,7 +47,7 @@ pub(super) static TABLE: &[Lookup] = &[
 ];
 
 /// How long a program may take.
-const DEADLINE: Duration = Duration::from_secs(120);
+const DEADLINE: Duration = Duration::from_mins(2);
 /// How much it may say.
 const MOST: u64 = 16 * 1024 * 1024;
 

@@ -48,15 +48,14 @@ fn one(ask: &Ask<'_>, term: &str) -> Result<String, Fault> {
     let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     let kept = if nowhere { None } else { std::fs::read_to_string(&path).ok() };
     let mut changed = false;
-    let (plain, mut salt) = match kept.as_deref().map(str::trim_end) {
-        Some(kept) => match kept.rsplit_once(" salt=") {
+    let (plain, mut salt) = if let Some(kept) = kept.as_deref().map(str::trim_end) {
+        match kept.rsplit_once(" salt=") {
             Some((plain, rest)) => (plain.to_owned(), rest.split(" ident=").next().map(str::to_owned)),
             None => (kept.to_owned(), None),
-        },
-        None => {
-            changed = true;
-            (made(&own)?, None)
         }
+    } else {
+        changed = true;
+        (made(&own)?, None)
     };
     let encrypt = own.option("encrypt").map(convert::text_of).filter(|kind| !kind.is_empty());
     if encrypt.is_some() && salt.is_none() {
