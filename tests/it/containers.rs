@@ -35,7 +35,7 @@ async fn a_container_is_booked_used_and_given_back_and_leaves_nothing() {
 
     let path = format!("/api/reservations/{}", booked["reservation_id"].as_str().unwrap());
     alice.delete(&path).await.expect(202);
-    let end = Instant::now() + Duration::from_secs(60);
+    let end = Instant::now() + Duration::from_mins(1);
     loop {
         let view = alice.get(&path).await.expect(200);
         if view["state"] == "closed" {
