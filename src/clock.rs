@@ -27,6 +27,11 @@ impl Clock {
         i64::try_from(since.as_millis()).unwrap_or(i64::MAX).saturating_add(self.offset())
     }
 
+    /// Now, as a moment.
+    pub fn moment(&self) -> jiff::Timestamp {
+        jiff::Timestamp::from_millisecond(self.now()).unwrap_or_default()
+    }
+
     /// How far this clock is ahead of the system's, in milliseconds.
     pub fn offset(&self) -> Millis {
         self.offset.load(Ordering::Relaxed)

@@ -36,11 +36,13 @@ on_both! {
         announce_many(&berth.ctx.db).await;
         berth.ctx.news.notify_waiters();
         let mut chunks = answer.bytes_stream();
+        let mut text = String::new();
         let mut seen = 0;
         let reading = async {
             while seen < MANY {
                 let chunk = chunks.next().await.expect("the stream ended").unwrap();
-                seen += String::from_utf8_lossy(&chunk).matches("event: test.many").count();
+                text += &String::from_utf8_lossy(&chunk);
+                seen = text.matches("event: test.many").count();
             }
         };
         tokio::time::timeout(Duration::from_secs(20), reading).await.unwrap_or_default();

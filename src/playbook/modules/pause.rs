@@ -35,7 +35,7 @@ fn pause(args: Args, scope: AsyncScope) -> BoxFuture<'static, Outcome> {
         let echo = args.bool("echo").unwrap_or(true);
         let seconds = args.int("minutes").map(|n| n.saturating_mul(60)).or(args.int("seconds").map(|n| n.max(1)));
         let unit = if args.int("minutes").is_some() { "minutes" } else { "seconds" };
-        let (start, clock) = (jiff::Zoned::now(), Instant::now());
+        let (start, clock) = (now(), Instant::now());
         let mut input = String::new();
         let mut warnings = Vec::new();
         if let Some(seconds) = seconds {
@@ -70,7 +70,7 @@ fn pause(args: Args, scope: AsyncScope) -> BoxFuture<'static, Outcome> {
             ("start".to_owned(), time(&start)),
             ("stderr".to_owned(), "".into()),
             ("stdout".to_owned(), format!("Paused for {} {unit}", (shown * 100.0).round() / 100.0).into()),
-            ("stop".to_owned(), time(&jiff::Zoned::now())),
+            ("stop".to_owned(), time(&now())),
             ("user_input".to_owned(), input.into()),
         ]);
         if !warnings.is_empty() {
@@ -101,6 +101,10 @@ fn ask(prompt: &str, echo: bool) -> std::io::Result<String> {
     }
     read?;
     Ok(line.trim_end_matches(['\r', '\n']).to_owned())
+}
+
+fn now() -> jiff::Zoned {
+    crate::clock::Clock::default().moment().to_zoned(jiff::tz::TimeZone::system())
 }
 
 #[cfg(test)]

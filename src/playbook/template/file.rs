@@ -53,7 +53,9 @@ fn about(view: &View, path: &Path, name: &str, dest: &str) -> Map<String, Value>
     let full = std::path::absolute(path).unwrap_or_else(|_| path.to_owned()).display().to_string();
     let meta = path.metadata().ok();
     let when = |at: Option<std::time::SystemTime>| {
-        let at = at.and_then(|at| jiff::Timestamp::try_from(at).ok()).unwrap_or_else(jiff::Timestamp::now);
+        let at = at
+            .and_then(|at| jiff::Timestamp::try_from(at).ok())
+            .unwrap_or_else(|| crate::clock::Clock::default().moment());
         let local = at.to_zoned(jiff::tz::TimeZone::system()).datetime();
         Value::String(local.strftime("%Y-%m-%d %H:%M:%S%.6f").to_string())
     };

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::{fmt, sync::Arc};
 
 use jiff::{
-    Timestamp, Zoned,
+    Timestamp,
     civil::DateTime,
     fmt::strtime::{BrokenDownTime, Config},
     tz::{Offset, TimeZone},
@@ -19,6 +19,7 @@ use super::super::{
     call::{Call, Entry, bad, entry, float_of},
     dump::py_str,
 };
+use crate::clock::Clock;
 
 pub(in super::super) static TABLE: &[Entry] = &[
     entry(&["strftime"], "second utc", strftime),
@@ -55,7 +56,7 @@ fn written(time: &BrokenDownTime, format: &str) -> Result<String, Error> {
 fn strftime(c: &mut Call) -> Result<Value, Error> {
     let zone = if c.flag(1, false) { TimeZone::UTC } else { TimeZone::system() };
     let at = match c.some(0) {
-        None => Timestamp::now(),
+        None => Clock::default().moment(),
         Some(second) => float_of(second)
             .and_then(stamp)
             .ok_or_else(|| c.fault(format_args!("Invalid value for epoch value ({})", py_str(second))))?,
@@ -76,7 +77,7 @@ pub(in super::super) fn now(utc: Option<bool>, format: Option<String>, options: 
     let format = format.or(options.get::<Option<String>>("fmt")?);
     options.assert_all_used()?;
     let zone = if utc { TimeZone::UTC } else { TimeZone::system() };
-    let now = Zoned::now().with_time_zone(zone);
+    let now = Clock::default().moment().to_zoned(zone);
     match format {
         Some(format) => written(&BrokenDownTime::from(&now), &format).map(Value::from),
         None => Ok(Value::from_object(Moment { at: now.datetime(), offset: None })),
