@@ -44,6 +44,8 @@ const STRATEGIES: &[&str] = &[
 
 const IDLE: &[(&str, &[Level], Fine)] = &[
     ("debugger", ANY, Fine::Words(&["never"])),
+    ("become_exe", ANY, Fine::None),
+    ("become_flags", ANY, Fine::Words(&["-H -S -n", "-H -n", "-H -S", "-H"])),
     ("strategy", PLAY, Fine::Words(STRATEGIES)),
     ("changed_when", IMPORT, Fine::None),
     ("failed_when", IMPORT, Fine::None),
@@ -108,6 +110,10 @@ mod tests {
             (
                 "- hosts: all\n  strategy: debug\n  tasks: []\n",
                 "p.yml:2:3: `strategy` is not supported yet, but for `linear` and `free` and `host_pinned`",
+            ),
+            (
+                "- hosts: all\n  become_exe: /opt/sudo\n  tasks: []\n",
+                "p.yml:2:3: `become_exe` is not supported yet",
             ),
             (
                 "- hosts: all\n  tasks:\n    - ping:\n      debugger: on_failed\n",
