@@ -111,10 +111,7 @@ mod tests {
                 "- hosts: all\n  strategy: debug\n  tasks: []\n",
                 "p.yml:2:3: `strategy` is not supported yet, but for `linear` and `free` and `host_pinned`",
             ),
-            (
-                "- hosts: all\n  become_exe: /opt/sudo\n  tasks: []\n",
-                "p.yml:2:3: `become_exe` is not supported yet",
-            ),
+            ("- hosts: all\n  become_exe: /opt/sudo\n  tasks: []\n", "p.yml:2:3: `become_exe` is not supported yet"),
             (
                 "- hosts: all\n  tasks:\n    - ping:\n      debugger: on_failed\n",
                 "p.yml:4:7: `debugger` is not supported yet, but for `never`",
