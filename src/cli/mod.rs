@@ -83,13 +83,10 @@ enum Command {
     HelpMarkdown,
 }
 
-/// Runs the command that the process arguments name.
-pub fn main() -> ExitCode {
-    if playbook::called_as_ansible_playbook() {
-        return playbook::as_ansible_playbook();
-    }
-    let cli = match Cli::try_parse() {
-        Ok(cli) => cli,
+/// Reads the process arguments, does the work they ask for, and ends with the exit code that `judge` finds.
+fn start<P: Parser, W: Future>(mark: &str, work: impl FnOnce(P) -> W, judge: impl FnOnce(W::Output) -> u8) -> ExitCode {
+    let asked = match P::try_parse() {
+        Ok(asked) => asked,
         Err(error) => {
             // Nothing is left to tell when stdout or stderr is gone.
             let _ = error.print();
@@ -99,20 +96,28 @@ pub fn main() -> ExitCode {
     let runtime = match tokio::runtime::Runtime::new() {
         Ok(runtime) => runtime,
         Err(error) => {
-            terminal::say(&format!("error: cannot start: {error}"));
+            terminal::say(&format!("{mark} cannot start: {error}"));
             return ExitCode::from(fault::FAILED);
         }
     };
-    let answer = runtime.block_on(run(cli));
+    let answer = runtime.block_on(work(asked));
     // Whatever still runs in the background belongs to a command that is over.
     runtime.shutdown_background();
-    match answer {
-        Ok(()) => ExitCode::from(fault::OK),
+    ExitCode::from(judge(answer))
+}
+
+/// Runs the command that the process arguments name.
+pub fn main() -> ExitCode {
+    if playbook::called_as_ansible_playbook() {
+        return playbook::as_ansible_playbook();
+    }
+    start("error:", run, |answer| match answer {
+        Ok(()) => fault::OK,
         Err(error) => {
             complain(&error);
-            ExitCode::from(code_of(&error))
+            code_of(&error)
         }
-    }
+    })
 }
 
 async fn run(cli: Cli) -> Result<()> {

@@ -309,10 +309,6 @@ pub struct Common {
     pub become_user: Option<Value>,
     /// `become_method`.
     pub become_method: Option<Value>,
-    /// `become_flags`.
-    pub become_flags: Option<Value>,
-    /// `become_exe`.
-    pub become_exe: Option<Value>,
     /// `ignore_errors`.
     pub ignore_errors: Option<Value>,
     /// `ignore_unreachable`.
@@ -372,8 +368,6 @@ impl Common {
             become_it: or(inner.become_it, &self.become_it),
             become_user: or(inner.become_user, &self.become_user),
             become_method: or(inner.become_method, &self.become_method),
-            become_flags: or(inner.become_flags, &self.become_flags),
-            become_exe: or(inner.become_exe, &self.become_exe),
             ignore_errors: or(inner.ignore_errors, &self.ignore_errors),
             ignore_unreachable: or(inner.ignore_unreachable, &self.ignore_unreachable),
             any_errors_fatal: or(inner.any_errors_fatal, &self.any_errors_fatal),

@@ -11,6 +11,7 @@ use super::{
     ast::{Action, Common, Include, Item, Place, Task},
     modules::{convert, near},
     parse::{Loader, MAX_IMPORTS},
+    roles::ROLE_ARGS,
     tasks::is_loop,
     yaml::{self, Data, Node},
 };
@@ -112,21 +113,7 @@ impl Loader {
         let apply = value.get("apply").or_else(|| entry.get("args").and_then(|args| args.get("apply")));
         let applied = apply.map(|node| self.common(node)).unwrap_or_default();
         args.remove("apply");
-        let known: &[&str] = if role {
-            &[
-                "name",
-                "role",
-                "tasks_from",
-                "vars_from",
-                "defaults_from",
-                "handlers_from",
-                "public",
-                "allow_duplicates",
-                "rolespec_validate",
-            ]
-        } else {
-            &["file"]
-        };
+        let known: &[&str] = if role { ROLE_ARGS } else { &["file"] };
         for name in args.keys() {
             if !known.contains(&name.as_str()) {
                 let hint = near(name, known.iter().copied());

@@ -15,6 +15,34 @@ use super::{
     yaml::{self, At, Data, Fault, Node},
 };
 
+/// Keywords of plays, blocks, tasks and entries of `roles` alike.
+pub(super) const EVERYWHERE: &[&str] = &[
+    "name",
+    "become",
+    "become_user",
+    "become_method",
+    "become_flags",
+    "become_exe",
+    "tags",
+    "ignore_errors",
+    "ignore_unreachable",
+    "no_log",
+    "check_mode",
+    "diff",
+    "run_once",
+    "environment",
+    "vars",
+    "any_errors_fatal",
+    "throttle",
+    "timeout",
+    "collections",
+    "debugger",
+    "module_defaults",
+    "connection",
+    "remote_user",
+    "port",
+];
+
 /// How deep imports may go.
 pub(super) const MAX_IMPORTS: usize = 30;
 
@@ -248,8 +276,6 @@ impl Loader {
             become_it: value("become"),
             become_user: value("become_user"),
             become_method: value("become_method"),
-            become_flags: value("become_flags"),
-            become_exe: value("become_exe"),
             ignore_errors: value("ignore_errors"),
             ignore_unreachable: value("ignore_unreachable"),
             any_errors_fatal: value("any_errors_fatal"),

@@ -1,6 +1,9 @@
 //! Plays: what stands beside `hosts`.
 
-use std::{path::Path, sync::Arc};
+use std::{
+    path::Path,
+    sync::{Arc, LazyLock},
+};
 
 use serde_json::{Map, Value};
 
@@ -8,18 +11,17 @@ use super::{
     ast::{Action, Common, Place, Play, Prompt, Section, Task},
     idle::Level,
     modules,
-    parse::{Loader, flat, flat_ref},
+    parse::{EVERYWHERE, Loader, flat, flat_ref},
     tasks,
     yaml::{self, Data, Node},
 };
 
-const PLAY_KEYS: &[&str] = &[
-    "name",
+static PLAY_KEYS: LazyLock<Vec<&str>> = LazyLock::new(|| [EVERYWHERE, OWN_PLAY_KEYS].concat());
+
+const OWN_PLAY_KEYS: &[&str] = &[
     "hosts",
-    "vars",
     "vars_files",
     "vars_prompt",
-    "module_defaults",
     "user",
     "gather_facts",
     "gather_subset",
@@ -29,33 +31,12 @@ const PLAY_KEYS: &[&str] = &[
     "post_tasks",
     "handlers",
     "roles",
-    "become",
-    "become_user",
-    "become_method",
-    "become_flags",
-    "become_exe",
-    "environment",
-    "tags",
-    "connection",
-    "remote_user",
     "serial",
-    "any_errors_fatal",
     "max_fail_percentage",
     "strategy",
-    "no_log",
-    "ignore_errors",
-    "ignore_unreachable",
-    "check_mode",
-    "diff",
-    "collections",
     "order",
-    "port",
-    "run_once",
-    "timeout",
-    "throttle",
     "force_handlers",
     "fact_path",
-    "debugger",
 ];
 
 const PROMPT_KEYS: &[&str] =
@@ -64,7 +45,7 @@ const PROMPT_KEYS: &[&str] =
 impl Loader {
     /// One play.
     pub(super) fn play(&mut self, entry: &Node, base: &Path) -> Option<Play> {
-        self.known_keys(entry, PLAY_KEYS, "a play");
+        self.known_keys(entry, &PLAY_KEYS, "a play");
         self.refuse_idle(entry, Level::Play);
         let Some(hosts_node) = entry.get("hosts") else {
             self.fault(entry, "a play needs `hosts`");

@@ -2,7 +2,7 @@
 
 use std::{
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, LazyLock},
 };
 
 use serde_json::{Map, Value};
@@ -11,7 +11,7 @@ use super::{
     ast::{Common, Item, Place, Role, Task},
     idle::Level,
     modules::convert::bool_of,
-    parse::{Loader, MAX_IMPORTS, flat, top},
+    parse::{EVERYWHERE, Loader, MAX_IMPORTS, flat, top},
     tasks::is_loop,
     yaml::{self, Data, Fault, Node},
 };
@@ -37,43 +37,25 @@ pub(super) struct From {
     pub(super) handlers: Option<String>,
 }
 
+/// What `import_role` and `include_role` may be told.
+pub(super) const ROLE_ARGS: &[&str] = &[
+    "name",
+    "role",
+    "tasks_from",
+    "vars_from",
+    "defaults_from",
+    "handlers_from",
+    "public",
+    "allow_duplicates",
+    "rolespec_validate",
+];
+
 /// Roles that ran already in this play: folder, and what they were given.
 pub(super) type Seen = Vec<(PathBuf, String)>;
 
-const KEYWORDS: &[&str] = &[
-    "role",
-    "name",
-    "vars",
-    "when",
-    "tags",
-    "become",
-    "become_user",
-    "become_method",
-    "become_flags",
-    "become_exe",
-    "environment",
-    "ignore_errors",
-    "ignore_unreachable",
-    "any_errors_fatal",
-    "no_log",
-    "check_mode",
-    "diff",
-    "delegate_to",
-    "delegate_facts",
-    "run_once",
-    "connection",
-    "remote_user",
-    "port",
-    "timeout",
-    "throttle",
-    "debugger",
-    "module_defaults",
-    "collections",
-    "public",
-    "src",
-    "version",
-    "scm",
-];
+static KEYWORDS: LazyLock<Vec<&str>> = LazyLock::new(|| [EVERYWHERE, OWN_KEYWORDS].concat());
+
+const OWN_KEYWORDS: &[&str] = &["role", "when", "delegate_to", "delegate_facts", "public", "src", "version", "scm"];
 
 impl Loader {
     /// One entry of `roles`, or a dependency of one.
@@ -232,18 +214,7 @@ impl Loader {
         if is_loop(entry) {
             return self.fault(value, "`import_role` cannot loop; use `include_role`");
         }
-        let known = [
-            "name",
-            "role",
-            "tasks_from",
-            "vars_from",
-            "defaults_from",
-            "handlers_from",
-            "public",
-            "allow_duplicates",
-            "rolespec_validate",
-        ];
-        self.known_keys(value, &known, "an import of a role");
+        self.known_keys(value, ROLE_ARGS, "an import of a role");
         let mut common = self.common(entry);
         let Some(name) = self.fixed(value, name, &common.vars) else { return };
         let mut from = |key: &str| {

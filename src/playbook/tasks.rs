@@ -2,7 +2,7 @@
 
 use std::{
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, LazyLock},
 };
 
 use serde_json::{Map, Value};
@@ -11,86 +11,34 @@ use super::{
     ast::{Action, Background, Block, Common, Item, Meta, Place, Repeat, Task, Until},
     idle::Level,
     modules::{self, Module, convert, near},
-    parse::{Loader, conditions},
+    parse::{EVERYWHERE, Loader, conditions},
     yaml::{Data, Node},
 };
 
-const KEYWORDS: &[&str] = &[
-    "name",
+static KEYWORDS: LazyLock<Vec<&str>> = LazyLock::new(|| [EVERYWHERE, OWN_KEYWORDS].concat());
+
+const OWN_KEYWORDS: &[&str] = &[
     "when",
     "loop",
     "loop_control",
     "register",
-    "become",
-    "become_user",
-    "become_method",
-    "become_flags",
-    "become_exe",
     "notify",
     "listen",
-    "tags",
-    "ignore_errors",
-    "ignore_unreachable",
     "changed_when",
     "failed_when",
     "until",
     "retries",
     "delay",
-    "no_log",
-    "check_mode",
-    "diff",
     "delegate_to",
     "delegate_facts",
-    "run_once",
-    "environment",
     "args",
-    "vars",
-    "any_errors_fatal",
-    "throttle",
-    "timeout",
-    "collections",
-    "debugger",
     "async",
     "poll",
-    "module_defaults",
-    "connection",
-    "remote_user",
-    "port",
 ];
 
-const BLOCK_KEYS: &[&str] = &[
-    "name",
-    "block",
-    "rescue",
-    "always",
-    "when",
-    "become",
-    "become_user",
-    "become_method",
-    "become_flags",
-    "become_exe",
-    "module_defaults",
-    "connection",
-    "remote_user",
-    "port",
-    "tags",
-    "ignore_errors",
-    "ignore_unreachable",
-    "no_log",
-    "check_mode",
-    "diff",
-    "delegate_to",
-    "delegate_facts",
-    "run_once",
-    "environment",
-    "vars",
-    "any_errors_fatal",
-    "throttle",
-    "timeout",
-    "collections",
-    "notify",
-    "debugger",
-];
+static BLOCK_KEYS: LazyLock<Vec<&str>> = LazyLock::new(|| [EVERYWHERE, OWN_BLOCK_KEYS].concat());
+
+const OWN_BLOCK_KEYS: &[&str] = &["block", "rescue", "always", "when", "delegate_to", "delegate_facts", "notify"];
 
 /// The lookups that `with_…` may name.
 pub(super) const WITH: &[&str] = &[
@@ -144,7 +92,7 @@ impl Loader {
             return self.fault(entry, "a task is a mapping: a module's name and its arguments");
         };
         if let Some(inner) = entry.get("block") {
-            self.known_keys(entry, BLOCK_KEYS, "a block");
+            self.known_keys(entry, &BLOCK_KEYS, "a block");
             self.refuse_idle(entry, Level::Block);
             if place.handlers {
                 return self.fault(entry, "Using a block as a handler is not supported.");

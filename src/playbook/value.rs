@@ -68,3 +68,12 @@ fn data(value: &Jinja, depth: usize) -> Result<Value, Error> {
         _ => Value::String(value.as_str().map_or_else(|| value.to_string(), str::to_owned)),
     })
 }
+
+/// Bytes in hexadecimal digits.
+pub(in crate::playbook) fn hex(bytes: &[u8]) -> String {
+    bytes
+        .iter()
+        .flat_map(|byte| [byte >> 4, byte & 15])
+        .filter_map(|digit| char::from_digit(digit.into(), 16))
+        .collect()
+}

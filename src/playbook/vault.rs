@@ -15,6 +15,7 @@ use aes::{
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::{Digest as _, Sha256};
 
+use super::value::hex;
 use crate::remote::Secret;
 
 const MARK: &str = "$ANSIBLE_VAULT;";
@@ -188,14 +189,6 @@ fn hmac_of(key: &[u8]) -> Hmac<Sha256> {
 
 fn counter(derived: &[u8; 80]) -> Result<ctr::Ctr128BE<Aes256>, Error> {
     ctr::Ctr128BE::new_from_slices(&derived[..32], &derived[64..]).map_err(|_| Error::Damaged)
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes
-        .iter()
-        .flat_map(|byte| [byte >> 4, byte & 15])
-        .filter_map(|digit| char::from_digit(digit.into(), 16))
-        .collect()
 }
 
 fn unhex(text: &[u8]) -> Option<Vec<u8>> {

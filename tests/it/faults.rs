@@ -7,33 +7,15 @@ use std::time::{Duration, Instant};
 use berth::config::Remote;
 use reqwest::Method;
 use serde_json::{Value, json};
-use tokio::{
-    io::AsyncWriteExt,
-    net::TcpListener,
-    task::JoinHandle,
-    time::{MissedTickBehavior, interval},
-};
+use tokio::{io::AsyncWriteExt, net::TcpListener, task::JoinHandle};
 
 use crate::harness::{
     Client, Database, TestBerth,
     machines::{Machine, Machines, PASSWORD, machines},
+    until,
 };
 
 const CANARY: &str = "/tmp/berth-faults-canary";
-
-/// Looks until something is there.
-async fn until<T>(what: &str, look: impl AsyncFn() -> Option<T>) -> T {
-    let end = Instant::now() + Duration::from_mins(2);
-    let mut ticks = interval(Duration::from_millis(100));
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    loop {
-        ticks.tick().await;
-        if let Some(found) = look().await {
-            return found;
-        }
-        assert!(Instant::now() < end, "{what} does not come");
-    }
-}
 
 async fn show(who: &Client, id: &str) -> Value {
     who.get(&format!("/api/reservations/{id}")).await.expect(200)

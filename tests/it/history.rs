@@ -49,16 +49,10 @@ fn setting(name: &str, otherwise: usize) -> usize {
     std::env::var(name).ok().map_or(otherwise, |text| text.parse().expect(name))
 }
 
-/// A request that may meet a dead server; `None`: the connection broke, whatever that means for the request.
+/// A request that may meet a dead server, and waits for machines.
 async fn send(client: &Client, method: Method, path: &str, body: Option<Value>) -> Option<(u16, Value)> {
-    let mut request = client.request(method, path).header("prefer", "wait=20").timeout(Duration::from_secs(40));
-    if let Some(body) = body {
-        request = request.json(&body);
-    }
-    let answer = request.send().await.ok()?;
-    let status = answer.status().as_u16();
-    let text = answer.text().await.ok()?;
-    Some((status, serde_json::from_str(&text).unwrap_or(Value::Null)))
+    let request = client.request(method, path).header("prefer", "wait=20").timeout(Duration::from_secs(40));
+    client.try_send(request, body).await
 }
 
 async fn client(number: usize, client: Client, witness: Arc<Witness>, enough: usize) {

@@ -42,16 +42,9 @@ impl Dice {
     }
 }
 
-/// A request that may meet a dead server. None: the connection broke, whatever that means for the request.
+/// A request that may meet a dead server.
 async fn send(client: &Client, method: Method, path: &str, body: Option<Value>) -> Option<(u16, Value)> {
-    let mut request = client.request(method, path).timeout(Duration::from_secs(30));
-    if let Some(body) = body {
-        request = request.json(&body);
-    }
-    let answer = request.send().await.ok()?;
-    let status = answer.status().as_u16();
-    let text = answer.text().await.ok()?;
-    Some((status, serde_json::from_str(&text).unwrap_or(Value::Null)))
+    client.try_send(client.request(method, path).timeout(Duration::from_secs(30)), body).await
 }
 
 /// The programs, each of which may be dead.

@@ -1,35 +1,18 @@
 //! The database goes away, clocks disagree, several schedulers meet: what the real programs do then.
 
-use std::{
-    collections::BTreeMap,
-    process::Command,
-    time::{Duration, Instant},
-};
+use std::{collections::BTreeMap, process::Command, time::Duration};
 
 use serde_json::{Value, json};
 use sqlx::{AnyConnection, Connection, Row};
 use tempfile::TempDir;
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::interval;
 
 use crate::harness::{
     ADMIN_PASSWORD, Client, Database,
     mariadb::MariaDb,
     process::{Process, Setup},
+    until,
 };
-
-/// Looks until something is there.
-async fn until<T>(what: &str, look: impl AsyncFn() -> Option<T>) -> T {
-    let end = Instant::now() + Duration::from_mins(2);
-    let mut ticks = interval(Duration::from_millis(100));
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    loop {
-        ticks.tick().await;
-        if let Some(found) = look().await {
-            return found;
-        }
-        assert!(Instant::now() < end, "{what} does not come");
-    }
-}
 
 async fn show(who: &Client, id: &str) -> Value {
     who.get(&format!("/api/reservations/{id}")).await.expect(200)

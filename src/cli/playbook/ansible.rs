@@ -1,11 +1,11 @@
 //! The command under the name `ansible-playbook`: its options and its exit codes, so that people's scripts keep working.
 
-use std::{ffi::OsString, path::Path, process::ExitCode};
+use std::{path::Path, process::ExitCode};
 
 use clap::Parser;
 
 use super::RunArgs;
-use crate::cli::{client_options::ClientOptions, complain, fault, output::Format, terminal};
+use crate::cli::{client_options::ClientOptions, complain, fault, output::Format, start};
 
 /// The exit code for a playbook that cannot be read.
 const UNREADABLE: u8 = 4;
@@ -29,42 +29,28 @@ pub fn called_as_ansible_playbook() -> bool {
 
 /// Runs the command that the process arguments ask for.
 pub fn as_ansible_playbook() -> ExitCode {
-    let arguments: Vec<OsString> = std::env::args_os().collect();
-    if arguments.iter().any(|argument| argument == "--version") {
+    if std::env::args_os().any(|argument| argument == "--version") {
         let _ = crate::cli::output::print(&format!(
             "ansible-playbook [core 2.19.0] (berth {})\n",
             env!("CARGO_PKG_VERSION")
         ));
         return ExitCode::SUCCESS;
     }
-    let command = match Command::try_parse_from(arguments) {
-        Ok(command) => command,
-        Err(error) => {
-            let _ = error.print();
-            return ExitCode::from(if error.use_stderr() { fault::USAGE } else { fault::OK });
-        }
+    let work = async |command: Command| {
+        let variable = |name: &str| std::env::var(name).ok().filter(|text| !text.is_empty());
+        let client = ClientOptions {
+            output: Format::Table,
+            profile: variable("BERTH_PROFILE").unwrap_or_else(|| "default".into()),
+            url: variable("BERTH_URL"),
+        };
+        super::run(command.run, &client, super::Guise::Ansible).await
     };
-    let runtime = match tokio::runtime::Runtime::new() {
-        Ok(runtime) => runtime,
-        Err(error) => {
-            terminal::say(&format!("ERROR! cannot start: {error}"));
-            return ExitCode::from(fault::FAILED);
-        }
-    };
-    let variable = |name: &str| std::env::var(name).ok().filter(|text| !text.is_empty());
-    let client = ClientOptions {
-        output: Format::Table,
-        profile: variable("BERTH_PROFILE").unwrap_or_else(|| "default".into()),
-        url: variable("BERTH_URL"),
-    };
-    let answer = runtime.block_on(super::run(command.run, &client, super::Guise::Ansible));
-    runtime.shutdown_background();
-    match answer {
-        Ok(code) => ExitCode::from(code),
+    start("ERROR!", work, |answer| match answer {
+        Ok(code) => code,
         Err(error) => {
             let unreadable = error.downcast_ref::<super::Unreadable>().is_some();
             complain(&error.context("ERROR!"));
-            ExitCode::from(if unreadable { UNREADABLE } else { fault::FAILED })
+            if unreadable { UNREADABLE } else { fault::FAILED }
         }
-    }
+    })
 }

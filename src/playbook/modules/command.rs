@@ -4,24 +4,15 @@ use std::fmt::Write as _;
 
 use serde_json::{Map, Value};
 
-use super::{Act, Arg, Args, Kind, Module, Scope, Script};
+use super::{
+    Act, Arg, Args, Kind, Module, Scope, Script,
+    common::{arg, with_default, words::split},
+};
 use crate::remote::quote;
 
-const fn text(name: &'static str, doc: &'static str) -> Arg {
-    Arg { name, aliases: &[], kind: Kind::Str, required: false, default: None, choices: &[], doc }
-}
-
-const fn path(name: &'static str, doc: &'static str) -> Arg {
-    Arg { name, aliases: &[], kind: Kind::Path, required: false, default: None, choices: &[], doc }
-}
-
-const fn flag(name: &'static str, default: &'static str, doc: &'static str) -> Arg {
-    Arg { name, aliases: &[], kind: Kind::Bool, required: false, default: Some(default), choices: &[], doc }
-}
-
 const ARGS: &[Arg] = &[
-    text("_raw_params", "The command line"),
-    text("cmd", "The command line, as an argument"),
+    arg("_raw_params", Kind::Str, "The command line"),
+    arg("cmd", Kind::Str, "The command line, as an argument"),
     Arg {
         name: "argv",
         aliases: &[],
@@ -31,15 +22,15 @@ const ARGS: &[Arg] = &[
         choices: &[],
         doc: "The command as a list of words",
     },
-    path("chdir", "Change into this folder first"),
-    path("creates", "Skip when this path (or glob) exists"),
-    path("removes", "Skip unless this path (or glob) exists"),
-    text("stdin", "Text for the command's standard input"),
-    flag("stdin_add_newline", "true", "End that text with a newline"),
-    flag("strip_empty_ends", "true", "Cut newlines off the end of the output"),
-    path("executable", "The shell to use, for `shell`"),
-    flag("warn", "false", "Taken for old playbooks; does nothing"),
-    flag("expand_argument_vars", "true", "Expand `$NAME` in the words, for `command`"),
+    arg("chdir", Kind::Path, "Change into this folder first"),
+    arg("creates", Kind::Path, "Skip when this path (or glob) exists"),
+    arg("removes", Kind::Path, "Skip unless this path (or glob) exists"),
+    arg("stdin", Kind::Str, "Text for the command's standard input"),
+    with_default("stdin_add_newline", Kind::Bool, "true", "End that text with a newline"),
+    with_default("strip_empty_ends", Kind::Bool, "true", "Cut newlines off the end of the output"),
+    arg("executable", Kind::Path, "The shell to use, for `shell`"),
+    with_default("warn", Kind::Bool, "false", "Taken for old playbooks; does nothing"),
+    with_default("expand_argument_vars", Kind::Bool, "true", "Expand `$NAME` in the words, for `command`"),
 ];
 
 /// Runs a program, without a shell's meaning of `|`, `>` and `*`.
@@ -67,7 +58,7 @@ pub static RAW: Module = Module {
     name: "raw",
     collections: &["ansible.builtin"],
     summary: "Run a command line in a shell, untouched",
-    args: &[text("_raw_params", "The command line"), path("executable", "The shell to use")],
+    args: &[arg("_raw_params", Kind::Str, "The command line"), arg("executable", Kind::Path, "The shell to use")],
     free_form: Some("_raw_params"),
     act: Act::Shell { library: &[], script: raw },
 };
@@ -242,57 +233,11 @@ fn glob(path: &str) -> String {
     text
 }
 
-/// Words as a POSIX shell would split them, without expanding anything.
-pub fn split(line: &str) -> Result<Vec<String>, String> {
-    let mut words = Vec::new();
-    let mut word: Option<String> = None;
-    let mut chars = line.chars();
-    while let Some(c) = chars.next() {
-        match c {
-            c if c.is_whitespace() => words.extend(word.take()),
-            '\'' => {
-                let word = word.get_or_insert_default();
-                loop {
-                    match chars.next() {
-                        Some('\'') => break,
-                        Some(c) => word.push(c),
-                        None => return Err("a `'` is not closed in the command line".into()),
-                    }
-                }
-            }
-            '"' => {
-                let word = word.get_or_insert_default();
-                loop {
-                    match chars.next() {
-                        Some('"') => break,
-                        Some('\\') => match chars.next() {
-                            Some(c @ ('"' | '\\')) => word.push(c),
-                            Some(c) => word.extend(['\\', c]),
-                            None => return Err("a `\"` is not closed in the command line".into()),
-                        },
-                        Some(c) => word.push(c),
-                        None => return Err("a `\"` is not closed in the command line".into()),
-                    }
-                }
-            }
-            '\\' => word.get_or_insert_default().extend(chars.next()),
-            c => word.get_or_insert_default().push(c),
-        }
-    }
-    words.extend(word);
-    Ok(words)
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{super::trial, *};
     use serde_json::json;
 
-    #[test]
-    fn words_are_split_as_a_shell_does() {
-        assert_eq!(split(r#"a 'b c' "d \" e" f\ g ''"#).unwrap(), ["a", "b c", "d \" e", "f g", ""]);
-        assert!(split("it's").is_err());
-    }
+    use super::super::trial;
 
     #[tokio::test]
     async fn a_command_is_run_without_a_shell_s_meaning() {

@@ -32,7 +32,7 @@ fn script(args: &Args, scope: &Scope) -> Result<Script, String> {
         (Some(line), None) | (None, Some(line)) => line.trim(),
         (None, None) => return Err("one of the following is required: _raw_params, cmd".to_owned()),
     };
-    let words = super::command::split(line)?;
+    let words = super::common::words::split(line)?;
     let Some(first) = words.first() else { return Err("`script` has no script to run".to_owned()) };
     let mut step = Step::new(scope);
     if let Some(path) = text(args, "creates").filter(|path| !path.is_empty()) {

@@ -52,6 +52,18 @@ impl Client {
         Answer { status, headers, text: answer.text().await.unwrap(), what }
     }
 
+    /// For a server that may be dead. None: the connection broke, whatever that means for the request.
+    pub async fn try_send(&self, request: RequestBuilder, body: Option<Value>) -> Option<(u16, Value)> {
+        let request = match body {
+            Some(body) => request.json(&body),
+            None => request,
+        };
+        let answer = request.send().await.ok()?;
+        let status = answer.status().as_u16();
+        let text = answer.text().await.ok()?;
+        Some((status, serde_json::from_str(&text).unwrap_or(Value::Null)))
+    }
+
     pub async fn get(&self, path: &str) -> Answer {
         self.send(self.request(Method::GET, path)).await
     }

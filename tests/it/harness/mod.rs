@@ -184,3 +184,17 @@ macro_rules! on_both {
         }
     )+};
 }
+
+/// Looks until something is there.
+pub async fn until<T>(what: &str, look: impl AsyncFn() -> Option<T>) -> T {
+    let end = std::time::Instant::now() + Duration::from_mins(2);
+    let mut ticks = tokio::time::interval(Duration::from_millis(100));
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        if let Some(found) = look().await {
+            return found;
+        }
+        assert!(std::time::Instant::now() < end, "{what} does not come");
+    }
+}

@@ -12,6 +12,7 @@ pub mod python;
 #[cfg(test)]
 pub mod trial;
 pub mod web;
+pub mod words;
 #[cfg(test)]
 pub mod world;
 

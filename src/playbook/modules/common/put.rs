@@ -1,10 +1,11 @@
 //! Putting a whole file in its place: what `copy`, `template` and others share.
 
-use super::{Args, Step, beside::Source, flag, given, quote, text};
+use super::{Args, Step, beside::Source, flag, given, quote, text, words::split};
+use crate::playbook::value::hex;
 use md5::Md5;
 use sha1::Sha1;
 use sha2::{Digest, Sha256};
-use std::{fmt::Write as _, io::Read as _};
+use std::io::Read as _;
 
 /// The shell side; needs `ATTRS` and `WRITE`.
 pub const PUT: &str = include_str!("put.sh");
@@ -95,13 +96,6 @@ impl Seen {
     }
 }
 
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
-}
-
 /// The task's `validate` as the function `b_validate`, run beside the new file.
 pub fn validate(step: &mut Step, args: &Args) -> Result<(), String> {
     let Some(command) = text(args, "validate").filter(|command| !command.is_empty()) else {
@@ -119,47 +113,4 @@ pub fn validate(step: &mut Step, args: &Args) -> Result<(), String> {
     }
     step.set_flag("b_check", true).run(&format!("b_validate() {{ {words}; }}"));
     Ok(())
-}
-
-/// Words as a shell without expansions would split them.
-pub fn split(command: &str) -> Result<Vec<String>, String> {
-    let mut words = vec![];
-    let mut word: Option<String> = None;
-    let mut chars = command.chars();
-    while let Some(c) = chars.next() {
-        match c {
-            ' ' | '\t' | '\n' => words.extend(word.take()),
-            '\'' | '"' => {
-                let into = word.get_or_insert_default();
-                loop {
-                    match chars.next() {
-                        None => return Err(format!("a quote is not closed in `{command}`")),
-                        Some(end) if end == c => break,
-                        Some('\\') if c == '"' => match chars.next() {
-                            Some(kept @ ('"' | '\\')) => into.push(kept),
-                            Some(other) => into.extend(['\\', other]),
-                            None => return Err(format!("a quote is not closed in `{command}`")),
-                        },
-                        Some(other) => into.push(other),
-                    }
-                }
-            }
-            '\\' => word.get_or_insert_default().extend(chars.next()),
-            c => word.get_or_insert_default().push(c),
-        }
-    }
-    words.extend(word);
-    Ok(words)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::split;
-
-    #[test]
-    fn words_split_as_in_a_shell_without_expansions() {
-        assert_eq!(split("/usr/sbin/visudo -cf %s").unwrap(), ["/usr/sbin/visudo", "-cf", "%s"]);
-        assert_eq!(split(r#"a 'b c' "d \"e" f\ g '' $(x)"#).unwrap(), ["a", "b c", "d \"e", "f g", "", "$(x)"]);
-        assert!(split("a 'b").is_err());
-    }
 }

@@ -17,7 +17,7 @@ use super::super::{
     dump::py_str,
 };
 use crate::{
-    playbook::{crypt, vault},
+    playbook::{crypt, value::hex, vault},
     remote::Secret,
 };
 
@@ -85,14 +85,6 @@ pub(in super::super) fn sum_of(kind: &str, bytes: &[u8]) -> Result<String, Error
         }
     };
     Ok(hex(&sum))
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes
-        .iter()
-        .flat_map(|byte| [byte >> 4, byte & 15])
-        .filter_map(|digit| char::from_digit(digit.into(), 16))
-        .collect()
 }
 
 /// Whether text of this encoding is read and written.
