@@ -7,7 +7,10 @@ use std::{
 
 use serde_json::{Map, Value};
 
-use super::{modules::Module, yaml::At};
+use super::{
+    modules::Module,
+    yaml::{At, Fault},
+};
 
 /// A playbook with everything it imports.
 #[derive(Debug, Clone)]
@@ -16,6 +19,8 @@ pub struct Playbook {
     pub path: PathBuf,
     /// In order.
     pub plays: Vec<Play>,
+    /// What will fail when a host comes to it: arguments that a module does not have, or lacks.
+    pub doubts: Vec<Fault>,
 }
 
 /// One play.
@@ -178,6 +183,8 @@ pub struct Task {
 pub enum Action {
     /// Run a module with these arguments, perhaps templates.
     Module(&'static Module, Value),
+    /// The same, with a module that is known only when a host comes to it.
+    Named(String, Value),
     /// `meta`.
     Meta(Meta),
     /// `include_vars`.
@@ -388,9 +395,10 @@ impl Common {
 
 impl Task {
     /// What the task is called when it has no name.
-    pub fn module_name(&self) -> &'static str {
+    pub fn module_name(&self) -> &str {
         match &self.action {
             Action::Module(module, _) => module.name,
+            Action::Named(name, _) => name,
             Action::Meta(_) => "meta",
             Action::IncludeVars(_) => "include_vars",
             Action::Include(include) if include.role => "include_role",

@@ -159,10 +159,13 @@ impl Loader {
 pub(super) fn task_file(place: &Place, name: &str) -> PathBuf {
     let mut candidates: Vec<PathBuf> = Vec::new();
     if let Some(role) = &place.role {
-        let part = if place.handlers { "handlers" } else { "tasks" };
         candidates.extend(place.here.iter().map(|here| here.join(name)));
-        candidates.push(role.path.join(part).join(name));
+        if place.handlers {
+            candidates.push(role.path.join("handlers").join(name));
+        }
+        candidates.push(role.path.join("tasks").join(name));
         candidates.push(role.path.join(name));
+        candidates.push(place.base.join(name));
     } else {
         candidates.extend(place.here.iter().map(|here| here.join(name)));
         candidates.push(place.base.join(name));

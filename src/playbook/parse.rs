@@ -74,7 +74,7 @@ pub fn load(path: &Path) -> Result<Playbook, LoadError> {
 pub fn load_with(path: &Path, settings: &Settings) -> Result<Playbook, LoadError> {
     let mut loader = Loader::new(settings.clone(), 0);
     let plays = loader.playbook(path, 0, None);
-    loader.finish(Playbook { path: path.to_owned(), plays })
+    loader.finish(path.to_owned(), plays)
 }
 
 /// Reads a playbook out of text, as if it stood in `base`.
@@ -88,13 +88,15 @@ pub fn load_text(text: &str, name: &str, base: &Path) -> Result<Playbook, LoadEr
             Vec::new()
         }
     };
-    loader.finish(Playbook { path: base.join(name), plays })
+    loader.finish(base.join(name), plays)
 }
 
 /// What reading has come to so far.
 #[derive(Default)]
 pub(super) struct Loader {
     pub(super) faults: Vec<Fault>,
+    /// What is wrong with a task, yet only matters when a host comes to it.
+    doubts: Vec<Fault>,
     next_id: usize,
     pub(super) settings: Settings,
     /// The folder of the playbook.
@@ -149,8 +151,14 @@ impl Loader {
         }
     }
 
-    fn finish(self, playbook: Playbook) -> Result<Playbook, LoadError> {
-        if self.faults.is_empty() { Ok(playbook) } else { Err(LoadError { faults: self.faults }) }
+    fn finish(self, path: PathBuf, plays: Vec<Play>) -> Result<Playbook, LoadError> {
+        if self.faults.is_empty() {
+            return Ok(Playbook { path, plays, doubts: self.doubts });
+        }
+        let mut faults = self.faults;
+        faults.extend(self.doubts);
+        faults.sort_by(|a, b| (&a.at.file, a.at.line, a.at.column).cmp(&(&b.at.file, b.at.line, b.at.column)));
+        Err(LoadError { faults })
     }
 
     /// Gives the next number in the order of the playbook.
@@ -161,6 +169,11 @@ impl Loader {
 
     pub(super) fn fault(&mut self, node: &Node, message: impl Into<String>) {
         self.faults.push(node.fault(message));
+    }
+
+    /// Notes what the task will fail for if a host comes to it.
+    pub(super) fn doubt(&mut self, node: &Node, message: impl Into<String>) {
+        self.doubts.push(node.fault(message));
     }
 
     fn playbook(&mut self, path: &Path, depth: usize, from: Option<&Node>) -> Vec<Play> {
@@ -386,6 +399,22 @@ mod tests {
         ] {
             assert!(seen.contains(wanted), "{wanted}\nin\n{seen}");
         }
+    }
+
+    #[test]
+    fn what_only_the_run_of_a_task_makes_a_fault_is_told_and_refuses_nothing() {
+        let text = "- hosts: all\n  tasks:\n    - file:\n        stat: touch\n    - subversion: repo=a\n    - action: '{{ any }} x=1'\n    - ping:\n";
+        let playbook = load_text(text, "p.yml", Path::new("/")).unwrap();
+        let seen: Vec<String> = crate::playbook::check(&playbook).iter().map(ToString::to_string).collect();
+        assert_eq!(
+            seen,
+            [
+                "p.yml:4:9: `file` has no argument `stat`; did you mean `state`?",
+                "p.yml:3:7: `file` needs the argument `path`",
+                "p.yml:5:7: the module `subversion` of Ansible is not known here",
+            ]
+        );
+        assert_eq!(playbook.plays[0].tasks().len(), 4);
     }
 
     #[test]

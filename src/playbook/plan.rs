@@ -35,9 +35,9 @@ pub fn list(play: &Play, tags: &[String], skip_tags: &[String]) -> Vec<Listed> {
         .collect()
 }
 
-/// Faults in templates and conditions that can be seen before a run.
+/// Faults that can be seen before a run: arguments, templates and conditions.
 pub fn check(playbook: &Playbook) -> Vec<Fault> {
-    let mut faults = Vec::new();
+    let mut faults = playbook.doubts.clone();
     for play in &playbook.plays {
         for task in play.tasks().into_iter().chain(play.handlers.iter().map(|handler| &**handler)) {
             for (what, problem) in problems(task) {
@@ -78,7 +78,7 @@ fn problems(task: &Task) -> Vec<(String, String)> {
             }
         }
     }
-    if let Action::Module(_, args) = &task.action {
+    if let Action::Module(_, args) | Action::Named(_, args) = &task.action {
         templates(args, "an argument", &mut found);
     }
     if let Some(repeat) = &task.repeat {

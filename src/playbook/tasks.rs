@@ -184,15 +184,26 @@ impl Loader {
                 }
                 Action::IncludeVars(args)
             }
-            _ => {
-                let Some(module) = modules::find(&name) else {
+            _ => match modules::find(&name) {
+                Some(module) => {
+                    Action::Module(module, self.arguments(module, entry, value, free.as_deref(), args_node))
+                }
+                None if name.contains("{{") || modules::is_absent(&name) => {
+                    if !name.contains("{{") {
+                        self.doubt(key, format!("the module `{name}` of Ansible is not known here"));
+                    }
+                    let mut args = entry.get("args").map(Node::to_map).unwrap_or_default();
+                    args.extend(args_node.map(Node::to_map).unwrap_or_default());
+                    args.remove("module");
+                    Action::Named(name, free.filter(|_| args.is_empty()).map_or(Value::Object(args), Value::String))
+                }
+                None => {
                     let hint = modules::nearest(&name);
                     let hint = hint.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
                     self.fault(key, format!("there is no module `{name}`{hint}"));
                     return None;
-                };
-                Action::Module(module, self.arguments(module, entry, value, free.as_deref(), args_node))
-            }
+                }
+            },
         };
         let text = |loader: &mut Self, key: &str| {
             let node = entry.get(key)?;
@@ -265,7 +276,7 @@ impl Loader {
                 Ok(more) => {
                     for (name, inner) in more {
                         if let Err(message) = convert::find(module, &name) {
-                            self.fault(value, message);
+                            self.doubt(value, message);
                         }
                         args.insert(name, inner);
                     }
@@ -289,7 +300,7 @@ impl Loader {
             if !args.contains_key("__args")
                 && !args.keys().any(|name| arg.name == name || arg.aliases.contains(&name.as_str()))
             {
-                self.fault(entry, format!("`{}` needs the argument `{}`", module.name, arg.name));
+                self.doubt(entry, format!("`{}` needs the argument `{}`", module.name, arg.name));
             }
         }
         Value::Object(args)
@@ -298,8 +309,7 @@ impl Loader {
     fn argument(&mut self, module: &Module, key: &Node, value: &Node, args: &mut Map<String, Value>) {
         let name = key.key_text();
         if let Err(message) = convert::find(module, &name) {
-            self.fault(key, message);
-            return;
+            self.doubt(key, message);
         }
         args.insert(name, value.to_json());
     }

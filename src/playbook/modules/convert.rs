@@ -4,35 +4,39 @@ use serde_json::{Map, Value};
 
 use super::{Arg, Args, Kind, Module};
 
-/// Arguments as the module declares them: aliases resolved, values converted, defaults filled in.
+/// Arguments as the module declares them: aliases resolved, values converted, defaults filled in. What is wrong is said
+/// in Ansible's words and order: what is missing, wrong kinds, wrong values, unknown names.
 pub fn convert(module: &Module, given: &Map<String, Value>) -> Result<Args, String> {
     let mut args = Map::new();
+    let (mut unknown, mut kinds, mut choices) = (Vec::new(), Vec::new(), Vec::new());
     for (name, value) in given {
-        let arg = find(module, name)?;
-        if value.is_null() && !matches!(arg.kind, Kind::Raw) {
+        let Ok(arg) = find(module, name) else {
+            unknown.push(name.as_str());
+            continue;
+        };
+        if value.is_null() && !matches!(arg.kind, Kind::Raw) && !arg.required {
             continue;
         }
-        let value = one(arg, value).map_err(|e| format!("argument `{name}` of `{}`: {e}", module.name))?;
-        if !arg.choices.is_empty() {
-            for text in value.as_array().map_or_else(|| vec![&value], |items| items.iter().collect()) {
-                let text = text_of(text);
-                if !arg.choices.contains(&text.as_str()) {
-                    let choices = arg.choices.join("`, `");
-                    return Err(format!(
-                        "argument `{name}` of `{}` is `{text}`, but must be one of `{choices}`",
-                        module.name
-                    ));
-                }
+        let key = if arg.name == "*" { name.clone() } else { arg.name.to_owned() };
+        match one(arg, value) {
+            Ok(value) => {
+                choices.extend(outside(arg, &value));
+                args.insert(key, value);
+            }
+            Err(why) => {
+                kinds.push(format!(
+                    "argument '{key}' is of type {} and we were unable to convert to {}: {why}",
+                    python_kind(value),
+                    kind_name(arg.kind)
+                ));
+                args.insert(key, Value::Null);
             }
         }
-        args.insert(if arg.name == "*" { name.clone() } else { arg.name.to_owned() }, value);
     }
-    for arg in module.args {
-        if args.contains_key(arg.name) {
-            continue;
-        }
-        if arg.required {
-            return Err(format!("missing required arguments: {}", arg.name));
+    let mut missing: Vec<&str> = Vec::new();
+    for arg in module.args.iter().filter(|arg| !args.contains_key(arg.name)).collect::<Vec<_>>() {
+        if arg.required && arg.name != "*" {
+            missing.push(arg.name);
         }
         if let Some(default) = arg.default {
             let value: Value = serde_saphyr::from_str(default).unwrap_or_else(|_| Value::String(default.to_owned()));
@@ -41,7 +45,71 @@ pub fn convert(module: &Module, given: &Map<String, Value>) -> Result<Args, Stri
             }
         }
     }
+    if !missing.is_empty() {
+        missing.sort_unstable();
+        return Err(format!("missing required arguments: {}", missing.join(", ")));
+    }
+    if let Some(first) = kinds.into_iter().chain(choices).next() {
+        return Err(first);
+    }
+    if !unknown.is_empty() {
+        unknown.sort_unstable();
+        let sorted = |mut names: Vec<&str>| {
+            names.sort_unstable();
+            names.join(", ")
+        };
+        let names = sorted(module.args.iter().map(|arg| arg.name).collect());
+        let aliases = sorted(module.args.iter().flat_map(|arg| arg.aliases.iter().copied()).collect());
+        let aliases = if aliases.is_empty() { String::new() } else { format!(" ({aliases})") };
+        return Err(format!(
+            "Unsupported parameters for ({}) module: {}. Supported parameters include: {names}{aliases}.",
+            module.name,
+            unknown.join(", ")
+        ));
+    }
     Ok(Args(args))
+}
+
+/// What is wrong with a value that is none of the choices.
+fn outside(arg: &Arg, value: &Value) -> Option<String> {
+    if arg.choices.is_empty() {
+        return None;
+    }
+    let choices = arg.choices.join(", ");
+    if let Some(items) = value.as_array() {
+        let others: Vec<String> =
+            items.iter().map(text_of).filter(|text| !arg.choices.contains(&text.as_str())).collect();
+        return (!others.is_empty()).then(|| {
+            format!("value of {} must be one or more of: {choices}. Got no match for: {}", arg.name, others.join(", "))
+        });
+    }
+    let text = text_of(value);
+    (!arg.choices.contains(&text.as_str()))
+        .then(|| format!("value of {} must be one of: {choices}, got: {text}", arg.name))
+}
+
+fn kind_name(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Str | Kind::Mode => "str",
+        Kind::Bool => "bool",
+        Kind::Int => "int",
+        Kind::Path => "path",
+        Kind::List => "list",
+        Kind::Dict => "dict",
+        Kind::Raw => "raw",
+    }
+}
+
+fn python_kind(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "NoneType",
+        Value::Bool(_) => "bool",
+        Value::Number(number) if number.is_f64() => "float",
+        Value::Number(_) => "int",
+        Value::String(_) => "str",
+        Value::Array(_) => "list",
+        Value::Object(_) => "dict",
+    }
 }
 
 /// The argument that `name` means, or the sentence that there is none.
@@ -59,6 +127,9 @@ pub(in crate::playbook) fn find<'a>(module: &'a Module, name: &str) -> Result<&'
 }
 
 fn one(arg: &Arg, value: &Value) -> Result<Value, String> {
+    if value.is_null() && !matches!(arg.kind, Kind::Raw) {
+        return Err("'None' is not a string and conversion is not allowed".into());
+    }
     Ok(match arg.kind {
         Kind::Raw => value.clone(),
         Kind::Str => match value {
@@ -72,7 +143,11 @@ fn one(arg: &Arg, value: &Value) -> Result<Value, String> {
             Value::Array(_) | Value::Object(_) => return Err("must be a path".into()),
             value => Value::String(text_of(value)),
         },
-        Kind::Bool => Value::Bool(bool_of(value).ok_or_else(|| format!("`{}` is no yes or no", text_of(value)))?),
+        Kind::Bool => Value::Bool(bool_of(value).ok_or_else(|| {
+            let valid =
+                "'y', 'yes', 'on', '1', 'true', 't', 1, 1.0, True, 'n', 'no', 'off', '0', 'false', 'f', 0, 0.0, False";
+            format!("The value '{}' is not a valid boolean. Valid booleans include: {valid}", text_of(value))
+        })?),
         Kind::Int => {
             let number = match value {
                 Value::Number(n) => {
@@ -81,7 +156,7 @@ fn one(arg: &Arg, value: &Value) -> Result<Value, String> {
                 Value::String(text) => text.trim().replace('_', "").parse().ok(),
                 _ => None,
             };
-            Value::from(number.ok_or_else(|| format!("`{}` is no whole number", text_of(value)))?)
+            Value::from(number.ok_or_else(|| format!("\"'{}'\" cannot be converted to an int", text_of(value)))?)
         }
         Kind::List => match value {
             Value::Array(items) => Value::Array(items.iter().map(|item| Value::String(text_of(item))).collect()),
@@ -306,8 +381,28 @@ mod tests {
     fn the_nearest_name_is_offered_and_a_far_one_is_not() {
         assert_eq!(near("stdni", ["stdin", "cmd"].into_iter()), Some("stdin"));
         assert_eq!(near("zebra", ["stdin", "cmd"].into_iter()), None);
-        let error = convert(super::super::find("command").unwrap(), &given(json!({"chdri": "/"}))).unwrap_err();
+        let error = find(super::super::find("command").unwrap(), "chdri").unwrap_err();
         assert_eq!(error, "`command` has no argument `chdri`; did you mean `chdir`?");
+    }
+
+    #[test]
+    fn what_is_wrong_with_arguments_is_said_in_ansibles_words_and_order() {
+        let said = |name: &str, value: Value| {
+            convert(super::super::find(name).unwrap(), &given(value)).map(|args| args.0.len()).unwrap_err()
+        };
+        assert_eq!(said("file", json!({"x": 1})), "missing required arguments: path");
+        assert_eq!(
+            said("group", json!({"name": "a", "state": "gone", "x": 1})),
+            "value of state must be one of: absent, present, got: gone"
+        );
+        assert_eq!(
+            said("group", json!({"name": "a", "gid": "many"})),
+            "argument 'gid' is of type str and we were unable to convert to int: \"'many'\" cannot be converted to an int"
+        );
+        assert_eq!(
+            said("ping", json!({"dta": "x"})),
+            "Unsupported parameters for (ping) module: dta. Supported parameters include: data."
+        );
     }
 
     #[test]

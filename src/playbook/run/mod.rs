@@ -158,6 +158,7 @@ pub async fn run(
         ended: AtomicBool::new(false),
         warned: Mutex::default(),
     };
+    run.warn(playbook.doubts.iter().map(|doubt| format!("{doubt}; the task will fail")).collect());
     let mut error = None;
     for (number, play) in playbook.plays.iter().enumerate() {
         if run.cancel.is_cancelled() {

@@ -195,7 +195,18 @@ impl HostRun<'_> {
             }
         }
         let (module, written) = match &task.action {
-            Action::Module(module, written) => (module, written),
+            Action::Module(module, written) => (*module, written),
+            Action::Named(name, written) => {
+                let name = template::text(view, name)?;
+                match modules::find(name.trim()) {
+                    Some(module) => (module, written),
+                    None => {
+                        let name = name.trim();
+                        let message = format!("The module {name} was not found in configured module paths.");
+                        return Ok(Work::Fail(message));
+                    }
+                }
+            }
             Action::Meta(_) => return Ok(Work::Skip(String::new())),
             Action::IncludeVars(args) => {
                 manner.delegate = self.delegate_of(task, view)?;

@@ -362,7 +362,7 @@ impl<'a> HostRun<'a> {
     async fn act(&mut self, task: &Arc<Task>) -> Result<(), Stop> {
         match &task.action {
             Action::Meta(meta) => self.meta(task, *meta).await,
-            Action::IncludeVars(_) | Action::Module(..) => self.launch(task).await,
+            Action::IncludeVars(_) | Action::Module(..) | Action::Named(..) => self.launch(task).await,
             Action::Include(include) => {
                 self.launch(task).await?;
                 self.drain().await?;
