@@ -24,6 +24,6 @@ pub use ast::{Playbook, Prompt};
 pub use crypt::sha512_crypt_hash;
 pub use event::{Diff, Event, HostSummary, Status, Summary};
 pub use inventory::{Host, Inventory};
-pub use parse::{LoadError, Settings, load, load_text, load_with};
+pub use parse::{LoadError, Paths, Settings, load, load_text, load_with};
 pub use plan::{Listed, check, list};
 pub use run::{Ask, Connections, Gathering, Options, Sink, Step, run};

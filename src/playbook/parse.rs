@@ -54,13 +54,40 @@ pub struct LoadError {
     pub faults: Vec<Fault>,
 }
 
+/// Where content is looked for besides the playbook's own folder.
+#[derive(Debug, Clone, Default)]
+pub struct Paths {
+    /// Folders of roles.
+    pub roles: Vec<PathBuf>,
+    /// Folders that hold `ansible_collections`.
+    pub collections: Vec<PathBuf>,
+}
+
+impl Paths {
+    /// What `namespace.collection.name` stands for: `kind/name` in the collection's folder, which is in one of `near`
+    /// (their `collections`) or of the configured folders.
+    pub(super) fn in_collections(&self, near: &[&Path], kind: &str, name: &str) -> Vec<PathBuf> {
+        let mut parts = name.splitn(3, '.');
+        let (Some(namespace), Some(collection), Some(rest)) = (parts.next(), parts.next(), parts.next()) else {
+            return Vec::new();
+        };
+        let near = near.iter().map(|folder| folder.join("collections"));
+        near.chain(self.collections.iter().cloned())
+            .map(|folder| {
+                let collection = folder.join("ansible_collections").join(namespace).join(collection);
+                collection.join(kind).join(rest.replace('.', "/"))
+            })
+            .collect()
+    }
+}
+
 /// What reading depends on besides the files.
 #[derive(Debug, Clone, Default)]
 pub struct Settings {
     /// Passwords for files that are vaults.
     pub keys: Keys,
-    /// Further folders in which roles are.
-    pub roles_path: Vec<PathBuf>,
+    /// Further folders in which roles and collections are.
+    pub paths: Paths,
     /// `-e`: they may name imported files.
     pub extra_vars: Arc<Map<String, Value>>,
 }
@@ -217,7 +244,13 @@ impl Loader {
                     continue;
                 };
                 let Some(file) = self.fixed(import, file, &outer.vars) else { continue };
-                let mut imported = self.playbook(&base.join(file), depth + 1, Some(import));
+                let mut path = base.join(&file);
+                if !path.exists() {
+                    let named = self.settings.paths.in_collections(&[base], "playbooks", &file);
+                    let named = named.iter().flat_map(|path| ["yml", "yaml"].map(|end| path.with_extension(end)));
+                    path = named.into_iter().find(|path| path.is_file()).unwrap_or(path);
+                }
+                let mut imported = self.playbook(&path, depth + 1, Some(import));
                 for play in &mut imported {
                     if !outer.vars.is_empty() {
                         let mut vars = Map::clone(&play.vars);

@@ -249,19 +249,21 @@ impl Loader {
     /// The folder of a role.
     pub(super) fn role_folder(&mut self, node: &Node, name: &str, place: &Place) -> Option<PathBuf> {
         let short = name.rsplit('.').next().unwrap_or(name);
-        let mut candidates = vec![place.base.join("roles").join(name)];
-        candidates.extend(self.settings.roles_path.iter().map(|folder| folder.join(name)));
+        let mut candidates = self.settings.paths.in_collections(&[&self.base, &place.base], "roles", name);
+        candidates.push(place.base.join("roles").join(name));
+        candidates.extend(self.settings.paths.roles.iter().map(|folder| folder.join(name)));
         // Inside a role, its neighbours.
         for role in place.role.iter().flat_map(|role| [role].into_iter().chain(role.parents.iter().rev())) {
             candidates.push(role.path.join("roles").join(name));
             candidates.extend(role.path.parent().map(|beside| beside.join(name)));
         }
+        candidates.extend(collection_of(&place.base).map(|folder| folder.join("roles").join(name)));
         candidates.push(place.base.join(name));
         candidates.push(self.base.join("roles").join(name));
         candidates.push(self.base.join(name));
         if short != name {
             candidates.push(place.base.join("roles").join(short));
-            candidates.extend(self.settings.roles_path.iter().map(|folder| folder.join(short)));
+            candidates.extend(self.settings.paths.roles.iter().map(|folder| folder.join(short)));
         }
         let found = candidates.into_iter().find(|path| path.is_dir());
         if found.is_none() {
@@ -318,6 +320,12 @@ impl Loader {
     }
 }
 
+/// The folder of the collection that `inside` belongs to.
+fn collection_of(inside: &Path) -> Option<&Path> {
+    let above = |folder: &Path| Some(folder.parent()?.parent()?.file_name()? == "ansible_collections");
+    inside.ancestors().find(|folder| above(folder) == Some(true))
+}
+
 fn files_below(folder: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     for path in std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path()) {
@@ -364,4 +372,29 @@ fn settle(role: &mut Role) {
     role.defaults = Arc::new(defaults);
     role.vars = Arc::new(vars);
     role.exported = Arc::new(exported);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::parse::{Paths, Settings, load_with};
+
+    #[test]
+    fn roles_and_playbooks_of_collections_are_found_by_their_full_names() {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |path: &str, text: &str| {
+            let path = folder.path().join(path);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, text).unwrap();
+        };
+        let near = "book/collections/ansible_collections/sea/port";
+        write(&format!("{near}/roles/mole/tasks/main.yml"), "- debug: {msg: mole}\n");
+        write("far/ansible_collections/sea/coast/roles/light/tasks/main.yml", "- debug: {msg: light}\n");
+        write("far/ansible_collections/sea/coast/playbooks/all.yml", "- hosts: all\n  roles: [light, sea.port.mole]\n");
+        write("book/p.yml", "- hosts: all\n  roles: [sea.port.mole]\n- import_playbook: sea.coast.all\n");
+        let paths = Paths { collections: vec![folder.path().join("far")], ..Paths::default() };
+        let settings = Settings { paths, ..Settings::default() };
+        let found = load_with(&folder.path().join("book/p.yml"), &settings).unwrap();
+        let tasks: usize = found.plays.iter().map(|play| play.tasks().len()).sum();
+        assert_eq!(tasks, 3);
+    }
 }

@@ -43,7 +43,7 @@ pub fn as_ansible_playbook() -> ExitCode {
             profile: variable("BERTH_PROFILE").unwrap_or_else(|| "default".into()),
             url: variable("BERTH_URL"),
         };
-        super::run(command.run, &client, super::Guise::Ansible).await
+        super::run(command.run, &client, "ERROR!").await
     };
     start("ERROR!", work, |answer| match answer {
         Ok(code) => code,

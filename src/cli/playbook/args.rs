@@ -6,6 +6,20 @@ use clap::{ArgAction, Args};
 
 use super::{Chosen, Files};
 
+/// Passwords for vaults.
+#[derive(Debug, Args)]
+pub(super) struct VaultArgs {
+    /// Read a password of Ansible's vault from this file, or run it when it is executable; may be given again
+    #[arg(long, visible_alias = "vault-pass-file", value_name = "FILE")]
+    pub(super) vault_password_file: Vec<PathBuf>,
+    /// A vault password as `ID@FILE` or `ID@prompt`; may be given again
+    #[arg(long, value_name = "ID@SOURCE")]
+    pub(super) vault_id: Vec<String>,
+    /// Ask for the password of Ansible's vault
+    #[arg(short = 'J', long, visible_alias = "ask-vault-password")]
+    pub(super) ask_vault_pass: bool,
+}
+
 /// The options of a run.
 #[derive(Debug, Args)]
 #[allow(clippy::struct_excessive_bools, reason = "these are switches of a command line")]
@@ -81,15 +95,6 @@ pub(super) struct RunArgs {
     /// Read that password from this file
     #[arg(long, visible_alias = "become-pass-file", value_name = "FILE")]
     pub(super) become_password_file: Option<PathBuf>,
-    /// Read a password of Ansible's vault from this file, or run it when it is executable; may be given again
-    #[arg(long, visible_alias = "vault-pass-file", value_name = "FILE")]
-    pub(super) vault_password_file: Vec<PathBuf>,
-    /// A vault password as `ID@FILE` or `ID@prompt`; may be given again
-    #[arg(long, value_name = "ID@SOURCE")]
-    pub(super) vault_id: Vec<String>,
-    /// Ask for the password of Ansible's vault
-    #[arg(short = 'J', long, visible_alias = "ask-vault-password")]
-    pub(super) ask_vault_pass: bool,
     /// Run handlers on hosts that failed, too
     #[arg(long)]
     pub(super) force_handlers: bool,

@@ -7,13 +7,14 @@ use std::{
 
 use anyhow::{Context as _, Result};
 
+use crate::playbook::Paths;
+
 /// What a configuration says. The environment wins over the file.
 #[derive(Debug, Default)]
 pub(super) struct Config {
     /// The file.
     pub(super) path: Option<PathBuf>,
     entries: HashMap<(String, String), String>,
-    environment: bool,
 }
 
 impl Config {
@@ -27,7 +28,7 @@ impl Config {
         let home = std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".ansible.cfg"));
         let candidates = [named, trusted.then_some(here), home, Some(PathBuf::from("/etc/ansible/ansible.cfg"))];
         let path = candidates.into_iter().flatten().find(|path| path.is_file());
-        let mut config = Self { environment: true, ..Self::default() };
+        let mut config = Self::default();
         if let Some(path) = path {
             let text =
                 std::fs::read_to_string(&path).with_context(|| format!("`{}` cannot be read", path.display()))?;
@@ -67,9 +68,6 @@ impl Config {
 
     /// A setting; empty text says nothing.
     pub(super) fn text(&self, section: &str, key: &str, variable: &str) -> Option<String> {
-        if !self.environment {
-            return None;
-        }
         let said = std::env::var(variable).ok().filter(|text| !text.is_empty());
         let said = said.or_else(|| self.entries.get(&(section.to_owned(), key.to_owned())).cloned());
         said.map(|text| text.trim_matches(['"', '\'']).to_owned()).filter(|text| !text.is_empty())
@@ -83,14 +81,22 @@ impl Config {
         }
     }
 
-    /// A list of folders, separated by colons.
-    pub(super) fn paths(&self, key: &str, variable: &str) -> Vec<PathBuf> {
-        let text = self.text("defaults", key, variable);
-        let said: Vec<PathBuf> = text.iter().flat_map(|text| text.split(':')).map(|path| self.beside(path)).collect();
-        if said.is_empty() && self.environment {
-            return ["~/.ansible/roles", "/usr/share/ansible/roles", "/etc/ansible/roles"].map(home).to_vec();
+    /// Where roles and collections are.
+    pub(super) fn content(&self) -> Paths {
+        let systems = |kind: &str| {
+            ["~/.ansible", "/usr/share/ansible", "/etc/ansible"].map(|at| home(&format!("{at}/{kind}"))).to_vec()
+        };
+        let paths = |keys: [(&str, &str); 2], kind: &str| {
+            let text = keys.iter().find_map(|(key, variable)| self.text("defaults", key, variable));
+            text.map_or_else(|| systems(kind), |text| text.split(':').map(|path| self.beside(path)).collect())
+        };
+        Paths {
+            roles: paths([("roles_path", "ANSIBLE_ROLES_PATH"); 2], "roles"),
+            collections: paths(
+                [("collections_path", "ANSIBLE_COLLECTIONS_PATH"), ("collections_paths", "ANSIBLE_COLLECTIONS_PATHS")],
+                "collections",
+            ),
         }
-        said
     }
 
     /// The inventories.
@@ -104,7 +110,7 @@ impl Config {
                     if name.starts_with("berth://") { name.to_owned() } else { self.beside(name).display().to_string() }
                 })
                 .collect(),
-            None if self.environment && Path::new("/etc/ansible/hosts").exists() => vec!["/etc/ansible/hosts".into()],
+            None if Path::new("/etc/ansible/hosts").exists() => vec!["/etc/ansible/hosts".into()],
             None => Vec::new(),
         }
     }
@@ -139,13 +145,13 @@ mod tests {
 
     #[test]
     fn a_configuration_is_read_with_sections_comments_and_long_lines() {
-        let mut config = Config { environment: true, ..Config::default() };
+        let mut config = Config::default();
         config.read(
             "[defaults]\n# no\nforks = 7 ; a comment\nroles_path=a:b\n[ssh_connection]\nssh_args = -C\n  -o A=b\n",
         );
         assert_eq!(config.text("defaults", "forks", "BERTH_TEST_NONE").as_deref(), Some("7"));
         assert_eq!(config.text("ssh_connection", "ssh_args", "BERTH_TEST_NONE").as_deref(), Some("-C -o A=b"));
-        assert_eq!(config.paths("roles_path", "BERTH_TEST_NONE"), [PathBuf::from("a"), PathBuf::from("b")]);
+        assert_eq!(config.content().roles, [PathBuf::from("a"), PathBuf::from("b")]);
         assert_eq!(config.flag("defaults", "forks", "BERTH_TEST_NONE"), Some(false));
     }
 }

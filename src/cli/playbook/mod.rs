@@ -21,10 +21,10 @@ mod secrets;
 
 pub use ansible::{as_ansible_playbook, called_as_ansible_playbook};
 
-use self::args::RunArgs;
+use self::args::{RunArgs, VaultArgs};
 use super::{client_options::ClientOptions, fault::Fault, output::Format};
 use crate::playbook::{
-    self, Connections, Event, Gathering, Inventory, Options, Playbook, Settings,
+    self, Connections, Event, Gathering, Inventory, Options, Paths, Playbook, Settings,
     report::{Colour, Report, Shape},
     yaml,
 };
@@ -57,6 +57,8 @@ struct DocArgs {
 
 #[derive(Debug, Args)]
 struct Files {
+    #[command(flatten)]
+    vault: VaultArgs,
     /// The playbooks
     #[arg(required = true, value_name = "PLAYBOOK")]
     playbooks: Vec<PathBuf>,
@@ -86,7 +88,7 @@ impl PlaybookCommand {
     /// With `Format::Json` each event is one line.
     pub async fn run(self, client: &ClientOptions) -> Result<()> {
         let code = match self.what {
-            What::Run(args) => run(*args, client, Guise::Berth).await?,
+            What::Run(args) => run(*args, client, "error:").await?,
             What::Check(files) => check(&files)?,
             What::ListTasks(args) => list(&args)?,
             What::Doc(args) => doc(args.module.as_deref())?,
@@ -99,6 +101,16 @@ impl PlaybookCommand {
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 struct Unreadable(String);
+
+/// What reading depends on when nothing is run.
+fn settings_of(files: &Files) -> Result<Settings> {
+    let config = config::Config::find()?;
+    Ok(Settings {
+        keys: secrets::vault_keys(&files.vault, &config)?,
+        paths: config.content(),
+        extra_vars: Arc::default(),
+    })
+}
 
 fn load(files: &Files, settings: &Settings) -> Result<Vec<Playbook>> {
     let mut found = Vec::new();
@@ -136,7 +148,7 @@ fn doc(name: Option<&str>) -> Result<u8> {
 }
 
 fn check(files: &Files) -> Result<u8> {
-    let playbooks = load(files, &Settings::default())?;
+    let playbooks = load(files, &settings_of(files)?)?;
     let faults: Vec<_> = playbooks.iter().flat_map(playbook::check).collect();
     for fault in &faults {
         eprintln!("{fault}");
@@ -151,7 +163,7 @@ fn check(files: &Files) -> Result<u8> {
 
 fn list(args: &ListArgs) -> Result<u8> {
     let mut out = std::io::stdout().lock();
-    for playbook in load(&args.files, &Settings::default())? {
+    for playbook in load(&args.files, &settings_of(&args.files)?)? {
         writeln!(out, "playbook: {}", playbook.path.display())?;
         for (number, play) in playbook.plays.iter().enumerate() {
             writeln!(out, "\n  play #{} ({}): {}", number + 1, play.hosts.join(","), play.name)?;
@@ -164,23 +176,14 @@ fn list(args: &ListArgs) -> Result<u8> {
     Ok(0)
 }
 
-/// Whether the command is called `ansible-playbook`, and reads Ansible's configuration.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Guise {
-    Berth,
-    Ansible,
-}
-
-async fn run(args: RunArgs, client: &ClientOptions, guise: Guise) -> Result<u8> {
+/// `mark` begins what is said of a playbook that cannot go on.
+async fn run(args: RunArgs, client: &ClientOptions, mark: &str) -> Result<u8> {
     let format = client.output;
-    let config = match guise {
-        Guise::Ansible => config::Config::find()?,
-        Guise::Berth => config::Config::default(),
-    };
-    let keys = secrets::vault_keys(&args, &config)?;
+    let config = config::Config::find()?;
+    let keys = secrets::vault_keys(&args.files.vault, &config)?;
     let extra = extra_vars(&args.extra_vars, &keys)?;
-    let roles_path = config.paths("roles_path", "ANSIBLE_ROLES_PATH");
-    let settings = Settings { keys: keys.clone(), roles_path: roles_path.clone(), extra_vars: Arc::new(extra.clone()) };
+    let paths = config.content();
+    let settings = Settings { keys: keys.clone(), paths: paths.clone(), extra_vars: Arc::new(extra.clone()) };
     let playbooks = load(&args.files, &settings)?;
     if args.syntax_check {
         let mut out = std::io::stdout().lock();
@@ -203,7 +206,7 @@ async fn run(args: RunArgs, client: &ClientOptions, guise: Guise) -> Result<u8> 
         return listing(&args, &playbooks, &inventory);
     }
     let mut options = options_of(&args, &config, extra, keys)?;
-    options.roles_path = roles_path;
+    options.paths = paths;
     options.inventory_sources = sources
         .iter()
         .map(|source| match std::path::absolute(source) {
@@ -233,7 +236,7 @@ async fn run(args: RunArgs, client: &ClientOptions, guise: Guise) -> Result<u8> 
     for playbook in &playbooks {
         let summary = playbook::run(playbook, &inventory, &options, &connections, &sink, cancel.clone()).await;
         if let Some(message) = &summary.error {
-            eprintln!("{} {message}", if guise == Guise::Ansible { "ERROR!" } else { "error:" });
+            eprintln!("{mark} {message}");
         }
         code = code.max(summary.exit_code());
         if code == 1 {
@@ -329,7 +332,7 @@ fn options_of(
             == Some("error"),
         step: args.step.then(ask::step),
         ask: Some(ask::questions()),
-        roles_path: Vec::new(),
+        paths: Paths::default(),
         config_file: config.path.clone(),
         inventory_sources: Vec::new(),
         gathering,

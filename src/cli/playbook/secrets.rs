@@ -4,11 +4,14 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result, bail};
 
-use super::{args::RunArgs, config::Config};
+use super::{
+    args::{RunArgs, VaultArgs},
+    config::Config,
+};
 use crate::{cli::terminal, playbook::vault::Keys, remote::Secret};
 
 /// The passwords of vaults, with their ids.
-pub(super) fn vault_keys(args: &RunArgs, config: &Config) -> Result<Keys> {
+pub(super) fn vault_keys(args: &VaultArgs, config: &Config) -> Result<Keys> {
     let mut found = Vec::new();
     let mut ids = args.vault_id.clone();
     if ids.is_empty() {

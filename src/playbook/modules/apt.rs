@@ -6,57 +6,55 @@ use super::common::{RUN, Step, arg, flag, given, list, one_of, text, text_of, wi
 use super::{Act, Arg, Args, Kind, Module, Scope, Script};
 use std::fmt::Write as _;
 
+/// What it takes, and `package` where apt is the manager.
+pub const ARGS: &[Arg] = &[
+    Arg {
+        aliases: &["package", "pkg"],
+        ..arg("name", Kind::List, "packages: `foo`, `foo=1.0`, `foo=1.*`, `foo>=1.0`, `foo*`")
+    },
+    one_of(
+        "state",
+        "present",
+        &["absent", "build-dep", "fixed", "installed", "latest", "present", "removed"],
+        "there, newest, gone, their build dependencies there, or broken ones mended",
+    ),
+    Arg { aliases: &["update-cache"], ..arg("update_cache", Kind::Bool, "fetch the lists of packages first") },
+    with_default("cache_valid_time", Kind::Int, "0", "seconds for which fetched lists are good; means update_cache"),
+    with_default("update_cache_retries", Kind::Int, "5", "how often fetching the lists is tried"),
+    with_default("update_cache_retry_max_delay", Kind::Int, "12", "most seconds between two tries"),
+    with_default("purge", Kind::Bool, "false", "with absent or autoremove: the configuration goes, too"),
+    Arg { aliases: &["default-release"], ..arg("default_release", Kind::Str, "release to prefer, as `-t`") },
+    Arg { aliases: &["install-recommends"], ..arg("install_recommends", Kind::Bool, "with recommended packages") },
+    with_default("force", Kind::Bool, "false", "allow downgrades, held, essential and unsigned packages"),
+    with_default("clean", Kind::Bool, "false", "remove fetched package files"),
+    Arg {
+        aliases: &["allow-unauthenticated"],
+        ..with_default("allow_unauthenticated", Kind::Bool, "false", "packages without a signature")
+    },
+    Arg {
+        aliases: &["allow-downgrade", "allow_downgrades", "allow-downgrades"],
+        ..with_default("allow_downgrade", Kind::Bool, "false", "an older version in place of a newer")
+    },
+    with_default("allow_change_held_packages", Kind::Bool, "false", "also packages on hold"),
+    one_of("upgrade", "'no'", &["dist", "full", "no", "safe", "yes"], "upgrade all that is installed"),
+    with_default("dpkg_options", Kind::Str, "'force-confdef,force-confold'", "options of dpkg, by commas"),
+    arg("deb", Kind::Path, "files or addresses of packages to install, by commas"),
+    with_default("autoremove", Kind::Bool, "false", "what nobody needs any more goes"),
+    with_default("autoclean", Kind::Bool, "false", "fetched files that cannot be fetched again go"),
+    arg("policy_rc_d", Kind::Int, "what policy-rc.d answers meanwhile; 101: no service starts"),
+    with_default("only_upgrade", Kind::Bool, "false", "only packages that are there already"),
+    with_default("fail_on_autoremove", Kind::Bool, "false", "fail when a package would have to go"),
+    with_default("force_apt_get", Kind::Bool, "false", "accepted: apt-get is what runs"),
+    with_default("lock_timeout", Kind::Int, "60", "seconds to wait for another apt"),
+    with_default("auto_install_module_deps", Kind::Bool, "true", "accepted: there is nothing to install"),
+];
+
 /// The module for Debian and its kin.
 pub static APT: Module = Module {
     name: "apt",
     collections: &["ansible.builtin", "ansible.legacy"],
     summary: "installs, upgrades and removes Debian packages",
-    args: &[
-        Arg {
-            aliases: &["package", "pkg"],
-            ..arg("name", Kind::List, "packages: `foo`, `foo=1.0`, `foo=1.*`, `foo>=1.0`, `foo*`")
-        },
-        one_of(
-            "state",
-            "present",
-            &["absent", "build-dep", "fixed", "installed", "latest", "present", "removed"],
-            "there, newest, gone, their build dependencies there, or broken ones mended",
-        ),
-        Arg { aliases: &["update-cache"], ..arg("update_cache", Kind::Bool, "fetch the lists of packages first") },
-        with_default(
-            "cache_valid_time",
-            Kind::Int,
-            "0",
-            "seconds for which fetched lists are good; means update_cache",
-        ),
-        with_default("update_cache_retries", Kind::Int, "5", "how often fetching the lists is tried"),
-        with_default("update_cache_retry_max_delay", Kind::Int, "12", "most seconds between two tries"),
-        with_default("purge", Kind::Bool, "false", "with absent or autoremove: the configuration goes, too"),
-        Arg { aliases: &["default-release"], ..arg("default_release", Kind::Str, "release to prefer, as `-t`") },
-        Arg { aliases: &["install-recommends"], ..arg("install_recommends", Kind::Bool, "with recommended packages") },
-        with_default("force", Kind::Bool, "false", "allow downgrades, held, essential and unsigned packages"),
-        with_default("clean", Kind::Bool, "false", "remove fetched package files"),
-        Arg {
-            aliases: &["allow-unauthenticated"],
-            ..with_default("allow_unauthenticated", Kind::Bool, "false", "packages without a signature")
-        },
-        Arg {
-            aliases: &["allow-downgrade", "allow_downgrades", "allow-downgrades"],
-            ..with_default("allow_downgrade", Kind::Bool, "false", "an older version in place of a newer")
-        },
-        with_default("allow_change_held_packages", Kind::Bool, "false", "also packages on hold"),
-        one_of("upgrade", "'no'", &["dist", "full", "no", "safe", "yes"], "upgrade all that is installed"),
-        with_default("dpkg_options", Kind::Str, "'force-confdef,force-confold'", "options of dpkg, by commas"),
-        arg("deb", Kind::Path, "files or addresses of packages to install, by commas"),
-        with_default("autoremove", Kind::Bool, "false", "what nobody needs any more goes"),
-        with_default("autoclean", Kind::Bool, "false", "fetched files that cannot be fetched again go"),
-        arg("policy_rc_d", Kind::Int, "what policy-rc.d answers meanwhile; 101: no service starts"),
-        with_default("only_upgrade", Kind::Bool, "false", "only packages that are there already"),
-        with_default("fail_on_autoremove", Kind::Bool, "false", "fail when a package would have to go"),
-        with_default("force_apt_get", Kind::Bool, "false", "accepted: apt-get is what runs"),
-        with_default("lock_timeout", Kind::Int, "60", "seconds to wait for another apt"),
-        with_default("auto_install_module_deps", Kind::Bool, "true", "accepted: there is nothing to install"),
-    ],
+    args: ARGS,
     free_form: None,
     act: Act::Shell { library: &[RUN, SH], script },
 };

@@ -38,11 +38,8 @@ pub fn convert(module: &Module, given: &Map<String, Value>) -> Result<Args, Stri
         if arg.required && arg.name != "*" {
             missing.push(arg.name);
         }
-        if let Some(default) = arg.default {
-            let value: Value = serde_saphyr::from_str(default).unwrap_or_else(|_| Value::String(default.to_owned()));
-            if let Ok(value) = one(arg, &value) {
-                args.insert(arg.name.to_owned(), value);
-            }
+        if let Some(value) = default_of(arg) {
+            args.insert(arg.name.to_owned(), value);
         }
     }
     if !missing.is_empty() {
@@ -110,6 +107,13 @@ fn python_kind(value: &Value) -> &'static str {
         Value::Array(_) => "list",
         Value::Object(_) => "dict",
     }
+}
+
+/// What an argument is when nothing is said.
+pub(super) fn default_of(arg: &Arg) -> Option<Value> {
+    let default = arg.default?;
+    let value: Value = serde_saphyr::from_str(default).unwrap_or_else(|_| Value::String(default.to_owned()));
+    one(arg, &value).ok()
 }
 
 /// The argument that `name` means, or the sentence that there is none.

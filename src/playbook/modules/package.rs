@@ -1,33 +1,32 @@
 //! `package`: software from the host's own package manager.
 
-use super::common::{RUN, Step, arg, flag, list, text, text_of, with_default};
-use super::{Act, Arg, Args, Kind, Module, Scope, Script};
+use super::common::{RUN, Step, flag, list, text, text_of, with_default};
+use super::{Act, Arg, Args, Kind, Module, Scope, Script, apt, convert::default_of};
 
-const NAME: Arg =
-    Arg { aliases: &["pkg", "package"], ..arg("name", Kind::List, "packages; for apt also `name=version`") };
-const STATES: &[&str] = &["absent", "build-dep", "fixed", "installed", "latest", "present", "removed"];
-const STATE: Arg = Arg { choices: STATES, ..with_default("state", Kind::Str, "present", "there, newest, or gone") };
-const UPDATE: Arg =
-    Arg { aliases: &["update-cache"], ..arg("update_cache", Kind::Bool, "fetch the lists of packages first") };
-const VALID: Arg = with_default("cache_valid_time", Kind::Int, "0", "seconds for which fetched lists are good");
+/// What each manager understands; the rest of apt's arguments is for apt.
+const COMMON: &[&str] = &["cache_valid_time", "name", "state", "update_cache", "use"];
+
+const ARGS: [Arg; apt::ARGS.len() + 1] = {
+    let mut all = [Arg {
+        choices: &["apk", "apt", "auto", "dnf", "dnf5", "pacman", "yum", "zypper"],
+        ..with_default("use", Kind::Str, "auto", "which manager")
+    }; apt::ARGS.len() + 1];
+    let mut i = 0;
+    while i < apt::ARGS.len() {
+        all[i] = apt::ARGS[i];
+        i += 1;
+    }
+    all
+};
 
 /// The module for whatever manager there is.
 pub static PACKAGE: Module = Module {
     name: "package",
     collections: &["ansible.builtin", "ansible.legacy"],
     summary: "installs and removes packages with apt, apk, dnf, yum, pacman or zypper",
-    args: &[
-        NAME,
-        STATE,
-        UPDATE,
-        VALID,
-        Arg {
-            choices: &["apk", "apt", "auto", "dnf", "dnf5", "pacman", "yum", "zypper"],
-            ..with_default("use", Kind::Str, "auto", "which manager")
-        },
-    ],
+    args: &ARGS,
     free_form: None,
-    act: Act::Shell { library: &[RUN, super::apt::SH, SH], script },
+    act: Act::Shell { library: &[RUN, apt::SH, SH], script },
 };
 
 const SH: &str = include_str!("package.sh");
@@ -48,13 +47,16 @@ fn script(args: &Args, scope: &Scope) -> Result<Script, String> {
     }
     let mut step = Step::new(scope);
     // What only apt would refuse is refused only where apt is.
-    let refused = super::apt::prepare(args, &mut step).err();
+    let refused = apt::prepare(args, &mut step).err();
     let state = match text(args, "state").unwrap_or("present") {
         "installed" => "present",
         "removed" => "absent",
         state => state,
     };
+    let said = |arg: &&Arg| args.0.get(arg.name).is_some_and(|value| default_of(arg).as_ref() != Some(value));
+    let own = ARGS.iter().filter(|arg| !COMMON.contains(&arg.name)).find(said);
     step.set_opt("b_refused", refused.as_deref())?
+        .set_opt("b_own", own.map(|arg| arg.name))?
         .set("b_pm", if manager == "auto" { "" } else { manager })?
         .set("b_state", state)?
         .set("b_names", &names.join("\n"))?
@@ -83,6 +85,7 @@ mod tests {
             assert!(first.changed && first.failed.is_none(), "{first:?}");
             assert_eq!(trial.read("db"), "one\ntwo\n");
             assert!(!run("{name: 'one,two', use: apk}").changed);
+            assert!(run("{name: three, allow_downgrade: true, use: apk}").failed.unwrap().contains("only for apt"));
             assert!(run("{name: one, state: absent, use: apk}").changed);
             assert!(!run("{name: one, state: removed, use: apk}").changed);
             assert_eq!(trial.read("db"), "two\n");

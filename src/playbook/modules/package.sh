@@ -11,6 +11,7 @@ b_package() {
     b_apt
     return 0
   fi
+  [ -z "$b_own" ] || fail "\`$b_own\` is only for apt, and this host has $b_pm"
   case $b_state in present | absent | latest) ;; *) fail "\`state: $b_state\` is only for apt; use present, latest or absent" ;; esac
   b_updated=
   if [ -n "$b_update" ]; then b_refresh; fi

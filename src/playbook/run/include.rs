@@ -109,7 +109,7 @@ impl HostRun<'_> {
     fn load_include(&self, task: &Task, include: &Include, wanted: &Wanted) -> (String, Result<Vec<Item>, String>) {
         let settings = Settings {
             keys: self.run.options.vault.clone(),
-            roles_path: self.run.options.roles_path.clone(),
+            paths: self.run.options.paths.clone(),
             extra_vars: Arc::new(self.run.options.extra_vars.clone()),
         };
         let from = self.run.next_id.fetch_add(1 << 20, std::sync::atomic::Ordering::Relaxed);

@@ -5,7 +5,7 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 use serde_json::{Map, Value};
 
 use crate::{
-    playbook::{ast::Prompt, vault::Keys},
+    playbook::{Paths, ast::Prompt, vault::Keys},
     remote::{STEP_DEADLINE, Secret},
 };
 
@@ -61,8 +61,8 @@ pub struct Options {
     pub step: Option<Step>,
     /// Asks for what `vars_prompt` wants; without it defaults are taken.
     pub ask: Option<Ask>,
-    /// Folders in which roles are looked for besides those of the playbook.
-    pub roles_path: Vec<PathBuf>,
+    /// Where roles and collections are looked for besides the playbook's folder.
+    pub paths: Paths,
     /// The configuration that was read, for `ansible_config_file`.
     pub config_file: Option<PathBuf>,
     /// What `-i` said, for `ansible_inventory_sources`.
@@ -138,7 +138,7 @@ impl Default for Options {
             strict_patterns: false,
             step: None,
             ask: None,
-            roles_path: Vec::new(),
+            paths: Paths::default(),
             config_file: None,
             inventory_sources: Vec::new(),
             gathering: Gathering::Used,
