@@ -13,8 +13,6 @@ pub(super) enum Level {
     Task,
     /// An entry of `roles`.
     Role,
-    /// `import_tasks`, `include_role` and their like.
-    Import,
 }
 
 /// The values that need nothing done.
@@ -26,9 +24,8 @@ enum Fine {
     None,
 }
 
-const ANY: &[Level] = &[Level::Play, Level::Block, Level::Task, Level::Role, Level::Import];
+const ANY: &[Level] = &[Level::Play, Level::Block, Level::Task, Level::Role];
 const PLAY: &[Level] = &[Level::Play];
-const IMPORT: &[Level] = &[Level::Import];
 
 const STRATEGIES: &[&str] = &[
     "linear",
@@ -47,12 +44,6 @@ const IDLE: &[(&str, &[Level], Fine)] = &[
     ("become_exe", ANY, Fine::None),
     ("become_flags", ANY, Fine::Words(&["-H -S -n", "-H -n", "-H -S", "-H"])),
     ("strategy", PLAY, Fine::Words(STRATEGIES)),
-    ("changed_when", IMPORT, Fine::None),
-    ("failed_when", IMPORT, Fine::None),
-    ("register", IMPORT, Fine::None),
-    ("retries", IMPORT, Fine::None),
-    ("until", IMPORT, Fine::None),
-    ("async", IMPORT, Fine::None),
 ];
 
 impl Fine {
@@ -78,16 +69,12 @@ impl Loader {
             if fine.holds(value) {
                 continue;
             }
-            let here = match level {
-                Level::Import => " on imported tasks",
-                Level::Play | Level::Role | Level::Block | Level::Task => "",
-            };
             let message = match fine {
                 Fine::Words(words) => {
                     let words: Vec<&str> = words.iter().copied().filter(|word| !word.contains('.')).collect();
-                    format!("`{name}`{here} is not supported yet, but for `{}`", words.join("` and `"))
+                    format!("`{name}` is not supported yet, but for `{}`", words.join("` and `"))
                 }
-                Fine::None => format!("`{name}`{here} is not supported yet"),
+                Fine::None => format!("`{name}` is not supported yet"),
             };
             self.fault(key, message);
         }

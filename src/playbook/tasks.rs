@@ -129,8 +129,7 @@ impl Loader {
         let short = name.rsplit('.').next().unwrap_or(&name);
         let built_in =
             !name.contains('.') || name.starts_with("ansible.builtin.") || name.starts_with("ansible.legacy.");
-        let import = built_in && matches!(short, "import_tasks" | "import_role");
-        self.refuse_idle(entry, if import { Level::Import } else { Level::Task });
+        self.refuse_idle(entry, Level::Task);
         match short {
             "import_tasks" if built_in => return self.import_tasks(entry, value, outer, place, found),
             "import_role" if built_in => return self.import_role(entry, value, outer, place, found),

@@ -1,54 +1,70 @@
 //! `service`: what runs, and what starts with the machine; systemd, `OpenRC` and `SysV` scripts.
 
-use super::common::{Step, arg, flag, given, required, text, text_of, with_default};
+use super::common::{Step, arg, flag, given, text, text_of, with_default};
 use super::{Act, Arg, Args, Kind, Module, Scope, Script};
 use serde_json::{Map, Value};
 
 /// Service states that Ansible knows.
 const STATES: &[&str] = &["reloaded", "restarted", "started", "stopped"];
 
+/// What only systemd has.
+const RELOAD: Arg = Arg {
+    aliases: &["daemon-reload"],
+    ..with_default("daemon_reload", Kind::Bool, "false", "read the unit files anew first")
+};
+const REEXEC: Arg = Arg {
+    aliases: &["daemon-reexec"],
+    ..with_default("daemon_reexec", Kind::Bool, "false", "start systemd itself anew first")
+};
+const MASKED: Arg = arg("masked", Kind::Bool, "whether it can start at all");
+const SCOPE: Arg = super::common::one_of(
+    "scope",
+    "system",
+    &["global", "system", "user"],
+    "whose units: the system's, the login user's, or every user's",
+);
+const NO_BLOCK: Arg = with_default("no_block", Kind::Bool, "false", "do not wait for the job");
+const FORCE: Arg = with_default("force", Kind::Bool, "false", "replace links when enabling");
+
+const SERVICE_ARGS: &[Arg] = &[
+    Arg { aliases: &["service", "unit"], ..arg("name", Kind::Str, "the service") },
+    Arg { choices: STATES, ..arg("state", Kind::Str, "what it shall be doing") },
+    arg("enabled", Kind::Bool, "whether it starts with the machine"),
+    with_default("sleep", Kind::Int, "0", "seconds between stop and start on restart"),
+    with_default("use", Kind::Str, "auto", "auto, systemd, openrc or sysvinit"),
+    arg("pattern", Kind::Str, "text in the list of processes that means it runs, for scripts without `status`"),
+    Arg { aliases: &["args"], ..arg("arguments", Kind::Str, "more words for the init script") },
+    with_default("runlevel", Kind::Str, "default", "the OpenRC runlevel"),
+    // Ansible hands these on to systemd where that is what runs.
+    RELOAD,
+    REEXEC,
+    MASKED,
+    SCOPE,
+    NO_BLOCK,
+    FORCE,
+];
+
+const UNIT_ARGS: &[Arg] = &[
+    Arg { aliases: &["service", "unit"], ..arg("name", Kind::Str, "the unit") },
+    Arg { choices: STATES, ..arg("state", Kind::Str, "what it shall be doing") },
+    arg("enabled", Kind::Bool, "whether it starts with the machine"),
+    MASKED,
+    RELOAD,
+    REEXEC,
+    SCOPE,
+    NO_BLOCK,
+    FORCE,
+];
+
 /// The module.
 pub static SERVICE: Module = Module {
     name: "service",
     collections: &["ansible.builtin", "ansible.legacy"],
     summary: "starts, stops and enables services",
-    args: &[
-        required("name", Kind::Str, "the service"),
-        Arg { choices: STATES, ..arg("state", Kind::Str, "what it shall be doing") },
-        arg("enabled", Kind::Bool, "whether it starts with the machine"),
-        with_default("sleep", Kind::Int, "0", "seconds between stop and start on restart"),
-        with_default("use", Kind::Str, "auto", "auto, systemd, openrc or sysvinit"),
-        arg("pattern", Kind::Str, "text in the list of processes that means it runs, for scripts without `status`"),
-        Arg { aliases: &["args"], ..arg("arguments", Kind::Str, "more words for the init script") },
-        with_default("runlevel", Kind::Str, "default", "the OpenRC runlevel"),
-    ],
+    args: SERVICE_ARGS,
     free_form: None,
     act: Act::Shell { library: &[SH], script },
 };
-
-/// What systemd units take besides.
-const UNIT_ARGS: &[Arg] = &[
-    Arg { aliases: &["service", "unit"], ..arg("name", Kind::Str, "the unit") },
-    Arg { choices: STATES, ..arg("state", Kind::Str, "what it shall be doing") },
-    arg("enabled", Kind::Bool, "whether it starts with the machine"),
-    arg("masked", Kind::Bool, "whether it can start at all"),
-    Arg {
-        aliases: &["daemon-reload"],
-        ..with_default("daemon_reload", Kind::Bool, "false", "read the unit files anew first")
-    },
-    Arg {
-        aliases: &["daemon-reexec"],
-        ..with_default("daemon_reexec", Kind::Bool, "false", "start systemd itself anew first")
-    },
-    super::common::one_of(
-        "scope",
-        "system",
-        &["global", "system", "user"],
-        "whose units: the system's, the login user's, or every user's",
-    ),
-    with_default("no_block", Kind::Bool, "false", "do not wait for the job"),
-    with_default("force", Kind::Bool, "false", "replace links when enabling"),
-];
 
 /// The module by systemd's name, with what only systemd has.
 pub static SYSTEMD: Module = Module { name: "systemd", ..UNIT };
@@ -91,8 +107,15 @@ fn common(step: &mut Step, args: &Args) -> Result<(), String> {
 }
 
 fn script(args: &Args, scope: &Scope) -> Result<Script, String> {
-    if text(args, "name").unwrap_or_default().is_empty() || !given(args, "state") && !given(args, "enabled") {
-        return Err("`service` needs `name`, and `state` or `enabled`".to_owned());
+    let systems = ["daemon_reload", "daemon_reexec", "no_block", "force"].into_iter().find(|name| flag(args, name));
+    let systems = systems.or_else(|| given(args, "masked").then_some("masked"));
+    let systems = systems.or_else(|| (text(args, "scope") != Some("system")).then_some("scope"));
+    let whole = given(args, "state") || given(args, "enabled") || given(args, "masked");
+    match text(args, "name").unwrap_or_default() {
+        "" if whole || systems.is_none() => return Err("missing required arguments: name".to_owned()),
+        "" => {}
+        _ if whole || systems.is_some() => {}
+        _ => return Err("`service` needs `state` or `enabled`".to_owned()),
     }
     let manager = match text(args, "use").unwrap_or("auto") {
         "auto" => "",
@@ -104,6 +127,8 @@ fn script(args: &Args, scope: &Scope) -> Result<Script, String> {
     let mut step = Step::new(scope);
     common(&mut step, args)?;
     step.set("b_manager", manager)?
+        .set_opt("b_own", systems)?
+        .set("b_scope", text(args, "scope").unwrap_or("system"))?
         .set_opt("b_sleep", text_of(args, "sleep").as_deref())?
         .set("b_level", text(args, "runlevel").unwrap_or("default"))?
         .set_opt("b_more", text(args, "arguments"))?
@@ -160,6 +185,8 @@ mod tests {
             assert_eq!(trial.read("log"), "reload\n");
             assert!(run("{name: demo, state: stopped, use: sysvinit}").changed);
             assert!(!run("{name: demo, state: stopped, use: sysvinit}").changed);
+            let more = run("{name: demo, state: started, daemon_reload: true, use: sysvinit}");
+            assert!(more.failed.unwrap().contains("`daemon_reload` is only for systemd"));
             assert!(run("{name: nosuch, state: started, use: sysvinit}").failed.unwrap().contains("nosuch"));
             assert!(run("{name: '$(touch canary)', state: started}").failed.unwrap().contains("no service name"));
         }
@@ -181,6 +208,10 @@ mod tests {
             trial.write("systemctl", SYSTEMCTL, 0o755);
             let run = |yaml: &str| trial.with_after(shell, &SYSTEMD, &args(&SYSTEMD, yaml), "PATH=.:$PATH");
             let both = "{name: demo, state: started, enabled: true, daemon_reload: true}";
+            let plain = "{daemon_reload: true, use: systemd}";
+            let plain = trial.with_after(shell, &SERVICE, &args(&SERVICE, plain), "PATH=.:$PATH");
+            assert!(plain.failed.is_none() && trial.read("log") == "daemon-reload\n", "{plain:?}");
+            trial.write("log", "", 0o644);
             let mut first = run(both);
             assert!(first.changed && first.failed.is_none() && trial.path("on").exists(), "{first:?}");
             status(&args(&SYSTEMD, both), &mut first.result);

@@ -10,7 +10,7 @@ b_service() {
     b_user_bus
     if [ -n "$b_reexec" ]; then [ -n "$CHECK" ] || b_do systemctl $b_whose daemon-reexec; fi
     if [ -n "$b_reload" ]; then [ -n "$CHECK" ] || b_do systemctl $b_whose daemon-reload; fi
-  fi
+  elif [ -n "${b_own-}" ]; then fail "\`$b_own\` is only for systemd, and this host has $b_manager"; fi
   if [ -z "$b_name" ]; then return 0; fi
   out name "$b_name"
   "b_${b_manager}_look"
