@@ -9,10 +9,22 @@ __F=
 trap __quit 0
 trap 'exit 129' 1
 trap 'exit 143' 15
-__D=$(umask 077; mktemp -d "${TMPDIR:-/tmp}/.berth.XXXXXXXXXX" 2>/dev/null || mktemp -d /tmp/.berth.XXXXXXXXXX 2>/dev/null || mktemp -d 2>/dev/null)
+__U=$(umask)
+__mkd() { case $1 in /*) mkdir -m 700 "$1/.berth.$__d" 2>/dev/null && __D=$1/.berth.$__d ;; *) false ;; esac; }
+__mkd "${TMPDIR:-/tmp}" || __mkd /tmp || __D=$(umask 077; mktemp -d 2>/dev/null)
 changed() { printf '%sC\n' "$__T" >&3; }
 out() { printf '%sO%s\n%s' "$__T" "$1" "$2" >&3; }
 outj() { printf '%sJ%s\n%s' "$__T" "$1" "$2" >&3; }
+__n='
+'
+outs() {
+  __w=
+  while [ $# -gt 1 ]; do
+    __w=$__w$__T$1$__n$2
+    shift 2
+  done
+  printf %s "$__w" >&3
+}
 out_file() { printf '%sO%s\n' "$__T" "$1" >&3; [ ! -s "$2" ] || head -c @CAP@ "$2" >&3; }
 fail() { printf '%sF\n%s' "$__T" "$1" >&3; exit 1; }
 skip() { printf '%sS\n%s' "$__T" "$1" >&3; exit 0; }
@@ -71,3 +83,11 @@ __a() {
   __guard "$2"
 }
 __left() { printf '%sL%s\n' "$__T" "$1" >&3; }
+__who() {
+  __u= __i=
+  { while read -r __k __v __u __w; do case $__k in Uid:) __i=$__v; break ;; esac; done </proc/self/status; } 2>/dev/null
+  [ -n "$__i" ] && [ "$__i" = "$__u" ] || { id; return; }
+  __u=
+  { while IFS=: read -r __k __v __w __x; do if [ "$__w" = "$__i" ]; then __u=$__k; break; fi; done </etc/passwd; } 2>/dev/null
+  if [ -n "$__u" ]; then printf '%s\n' "uid=$__i($__u)"; else id; fi
+}

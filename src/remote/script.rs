@@ -12,7 +12,9 @@ pub(super) fn token() -> String {
 
 /// The first thing a shell receives: its token, the functions, and the word that it is ready.
 pub(super) fn hello(token: &str, fence: Option<&str>, home: bool) -> Vec<u8> {
-    let mut text = format!("__T='{token}'\n").into_bytes();
+    // The name of the shell's own folder: nobody can have made it before.
+    let folder = rand::random::<u64>() >> 24;
+    let mut text = format!("__T='{token}'\n__d={folder:010x}\n").into_bytes();
     text.extend_from_slice(DRIVER.replace("@CAP@", &(wire::CAP + 1).to_string()).as_bytes());
     if home {
         text.extend_from_slice(b"cd ~ 2>/dev/null || cd /\n");
@@ -23,7 +25,7 @@ pub(super) fn hello(token: &str, fence: Option<&str>, home: bool) -> Vec<u8> {
         quote_bytes(&mut text, fence.as_bytes());
         text.extend_from_slice(b" || { printf '%sHfence\\n' \"$__T\" >&3; exit 1; }\n");
     }
-    text.extend_from_slice(b"printf '%sH%s\\n' \"$__T\" \"$(id)\" >&3\n");
+    text.extend_from_slice(b"printf '%sH' \"$__T\" >&3; __who >&3\n");
     text
 }
 
@@ -43,6 +45,7 @@ pub(super) fn step(id: u64, step: &Step, fresh: &[&'static str]) -> Vec<u8> {
 fn guard(step: &Step) -> &'static str {
     match step.guard {
         Guard::None => "''",
+        Guard::Held => "held",
         Guard::Stop => "stop",
         Guard::Note => "note",
         Guard::Last => "last",

@@ -40,6 +40,8 @@ pub enum Guard {
     /// It runs in any case and stops nothing.
     #[default]
     None,
+    /// It does not run after a failure, but its own stops nothing.
+    Held,
     /// Guarded steps after it do not run.
     Stop,
     /// The failure counts at the next [`Guard::Last`].

@@ -14,9 +14,7 @@ b_keys() {
   else
     b_path=${b_pw_home%/}/.ssh/authorized_keys b_folder=${b_pw_home%/}/.ssh b_base=authorized_keys b_top=$b_pw_home
   fi
-  out path "$b_path"
-  out user "$b_name"
-  out keyfile "$b_path"
+  outs Opath "$b_path" Ouser "$b_name" Okeyfile "$b_path"
   b_make=
   if [ -n "$b_top" ]; then
     if ! cd -P -- "$b_top" 2>/dev/null; then
@@ -50,13 +48,19 @@ b_keys() {
     b_x=$(mkdir -m 700 -- "$b_make" 2>&1) || fail "cannot make \`$b_folder\`: $b_x"
     if [ -n "$b_top" ]; then b_keys_in .ssh
     else cd -P -- "$b_make" || fail "cannot enter \`$b_folder\`"; b_at=$PWD; fi
-    b_x=$(chown -- "$b_uid:$b_gid" . 2>&1) || fail "cannot give \`$b_folder\` to \`$b_name\`: $b_x"
+    [ -O . ] || fail "\`$b_folder\` changed while we wrote in it; nothing was written"
+    # Nobody else can come in yet: the file needs no detour. It is given away before its folder is.
+    umask 077
+    set -C
+    { printf %s "$b_new" >"$b_base"; } 2>/dev/null || fail "cannot write \`$b_path\`"
+    b_x=$(chown -h -- "$b_uid:$b_gid" "./$b_base" . 2>&1) || fail "cannot give \`$b_folder\` to \`$b_name\`: $b_x"
+    return 0
   elif [ -n "$b_manage" ] && [ -n "$b_top" ] && [ "$b_dir_mode" != 700 ]; then
     b_x=$(chmod 700 . 2>&1) || fail "cannot make \`$b_folder\` private: $b_x"
   fi
   b_enter
   b_fresh "${b_mode_now:-600}"
-  printf %s "$b_new" >new || fail "cannot write \`$b_path\`"
+  printf %s "$b_new" >"$b_grow" || fail "cannot write \`$b_path\`"
   b_check= b_backup= b_inplace=
   b_place "$b_uid" "$b_gid" "${b_mode_now:-600}"
 }

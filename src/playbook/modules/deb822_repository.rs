@@ -75,7 +75,7 @@ b_deb822() {
               b_check= b_inplace=1
               b_stage "$b_by"
               b_fresh 644
-              cat "$b_tmp" >new || fail "cannot write \`$b_by\`"
+              cat "$b_tmp" >"$b_grow" || fail "cannot write \`$b_by\`"
               b_place root root 644
             ) || exit
           fi

@@ -184,7 +184,7 @@ b_file_link() {
       b_full=$b_path
       (
         b_stage "$b_full"
-        ln -s -- "$b_src" new && mv -fT -- new "../$b_base" && cd .. && rmdir -- "$b_stg" && trap - 0
+        ln -s -- "$b_src" "$b_grow" && mv -fT -- "$b_grow" "$b_goal" && b_leave
       ) || fail "cannot turn the link \`$b_path\`"
     fi
     b_look "$b_path"
@@ -221,7 +221,7 @@ b_file_hard() {
     case $b_src in /*) ;; *) b_src=$PWD/$b_src ;; esac
     (
       b_stage "$b_full"
-      ln -- "$b_src" new && mv -fT -- new "../$b_base" && cd .. && rmdir -- "$b_stg" && trap - 0
+      ln -- "$b_src" "$b_grow" && mv -fT -- "$b_grow" "$b_goal" && b_leave
     ) || fail "cannot make the hard link \`$b_path\`"
     b_look "$b_path"
   fi

@@ -111,7 +111,7 @@ b_hostname() {
       b_check= b_backup= b_inplace=1
       b_stage /etc/hostname
       b_fresh 644
-      printf '%s\n' "$b_name" >new
+      printf '%s\n' "$b_name" >"$b_grow"
       b_place root root 644
     ) || exit
   fi

@@ -57,19 +57,14 @@ $b_g:${b_ggid:-$b_pw_gid}
   done
 }
 b_user_present() {
-  out name "$b_name"
-  out state present
+  outs Oname "$b_name" Ostate present
   b_remote=1
   b_pwent "$b_name"
   b_user_groups
   if [ -z "$b_found" ]; then b_user_add; else b_user_change; fi
 }
 b_user_report() {
-  outj uid "${b_pw_uid:-null}"
-  outj group "${b_pw_gid:-null}"
-  out home "$b_pw_home"
-  out shell "$b_pw_shell"
-  out comment "$b_pw_gecos"
+  outs Juid "${b_pw_uid:-null}" Jgroup "${b_pw_gid:-null}" Ohome "$b_pw_home" Oshell "$b_pw_shell" Ocomment "$b_pw_gecos"
   if [ -n "$b_groups_given" ]; then out groups "$b_groups"; fi
   if [ -n "$b_password" ]; then out password NOT_LOGGING_PASSWORD; fi
 }

@@ -71,13 +71,13 @@ async fn a_failure_ends_the_host_before_any_later_step_touches_it() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("touched");
     let text = format!(
-        "- hosts: all\n  gather_facts: false\n  tasks:\n    - command: 'true'\n    - command: test {{{{ inventory_hostname }}}} = b\n    - command: touch {0}-{{{{ inventory_hostname }}}}\n    - ping:\n- hosts: all\n  gather_facts: false\n  tasks:\n    - ping:\n",
+        "- hosts: all\n  gather_facts: false\n  tasks:\n    - command: 'true'\n    - command: test {{{{ inventory_hostname }}}} = b\n    - command: touch {0}-{{{{ inventory_hostname }}}}\n    - command: touch {0}-{{{{ inventory_hostname }}}}\n      ignore_errors: true\n    - ping:\n- hosts: all\n  gather_facts: false\n  tasks:\n    - ping:\n",
         file.display()
     );
     let (summary, events) = run_text(&text, Options::default()).await;
     assert!(!dir.path().join("touched-a").exists() && dir.path().join("touched-b").exists());
     assert_eq!(told(&events, "a").len(), 2);
-    assert_eq!(told(&events, "b").len(), 5);
+    assert_eq!(told(&events, "b").len(), 6);
     assert_eq!((summary.hosts["a"].failed, summary.exit_code()), (1, 2));
 }
 

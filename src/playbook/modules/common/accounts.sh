@@ -8,7 +8,7 @@ b_pwent() {
     case $b_l in "$1":*) b_found=$b_l; break ;; esac
   done </etc/passwd
   if [ -z "$b_found" ]; then
-    [ -z "${b_local-}" ] && [ -n "${b_remote-}" ] && command -v getent >/dev/null || return 0
+    [ -z "${b_local-}" ] && [ -n "${b_remote-}" ] && b_elsewhere && command -v getent >/dev/null || return 0
     b_found=$(getent passwd "$1") || { b_found=; return 0; }
   fi
   # Seven fields; the last may be empty.
@@ -18,6 +18,13 @@ b_pwent() {
   b_pw_gecos=${b_r%%:*} b_r=${b_r#*:}
   b_pw_home=${b_r%%:*}
   b_pw_shell=${b_r#*:}
+}
+# b_elsewhere: whether accounts may be known to something else than the files.
+b_elsewhere() {
+  [ -r /etc/nsswitch.conf ] || return 0
+  while read -r b_n b_rest; do
+    if [ "$b_n" = passwd: ]; then [ "$b_rest" != files ]; return; fi
+  done </etc/nsswitch.conf
 }
 # b_spent NAME: the fields of its line of /etc/shadow into b_sp (empty when there is none or we may not look) and b_sp_hash.
 b_spent() {

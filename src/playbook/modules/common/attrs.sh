@@ -5,6 +5,16 @@ b_look() {
   [ -e "$1" ] || [ -h "$1" ] || return 0
   b_facts "$1" ''
 }
+# b_look_in PATH: as b_look; when there is something, the folder it is in as well, for b_enter: into b_seen, and open as descriptor 8.
+b_look_in() {
+  b_T=absent b_M= b_UID= b_GID= b_SIZE= b_LINKS= b_U= b_G= b_seen=
+  [ -e "$1" ] || [ -h "$1" ] || return 0
+  case $1 in */*) b_dir=${1%/*}/ ;; *) b_dir=./ ;; esac
+  if [ -r "$b_dir" ] && [ -O "$b_dir" ] && [ -d /proc/self/fd/. ]; then
+    exec 8<"$b_dir"
+    b_facts "$1" '' /proc/self/fd/8/.
+  else b_facts "$1" ''; fi
+}
 # b_look_through PATH: the same, of what PATH points to.
 b_look_through() {
   b_T=absent b_M= b_UID= b_GID= b_SIZE= b_LINKS= b_U= b_G=
@@ -12,8 +22,9 @@ b_look_through() {
   b_facts "$1" -L
 }
 b_facts() {
-  b_x=$(stat $2 -c '%f:%a:%u:%g:%s:%h:%U:%G' -- "$1" 2>&1) || fail "cannot look at \`$1\`: $b_x"
-  IFS=:
+  b_x=$(stat $2 -c '%f:%a:%u:%g:%s:%h:%U:%G' -- "$1" ${3-} 2>&1) || fail "cannot look at \`$1\`: $b_x"
+  IFS=':
+'
   set -f
   set -- $b_x
   set +f
@@ -28,6 +39,7 @@ b_facts() {
     *) b_T=block ;;
   esac
   b_M=$2 b_UID=$3 b_GID=$4 b_SIZE=$5 b_LINKS=$6 b_U=$7 b_G=$8
+  [ $# -lt 16 ] || b_seen=${10}:${12}:${16}
 }
 # b_octal NUMBER: into b_W, no leading zero.
 b_octal() {
@@ -151,14 +163,10 @@ b_more() {
 }
 # b_report PATH: the facts of b_look as Ansible names them.
 b_report() {
-  outj uid "$b_UID"
-  outj gid "$b_GID"
-  out owner "$b_U"
-  out group "$b_G"
   case $b_M in ?) b_x=000$b_M ;; ??) b_x=00$b_M ;; ???) b_x=0$b_M ;; *) b_x=$b_M ;; esac
-  out mode "$b_x"
-  outj size "$b_SIZE"
-  case $b_T in link) out state link ;; directory) out state directory ;; file) if [ "$b_LINKS" -gt 1 ]; then out state hard; else out state file; fi ;; *) out state "$b_T" ;; esac
+  b_y=$b_T
+  if [ "$b_T" = file ] && [ "$b_LINKS" -gt 1 ]; then b_y=hard; fi
+  outs Juid "$b_UID" Jgid "$b_GID" Oowner "$b_U" Ogroup "$b_G" Omode "$b_x" Jsize "$b_SIZE" Ostate "$b_y"
 }
 # b_me USER GROUP PATH: true when PATH, which we just made, has that owner already, as far as builtins can tell.
 b_me() {
@@ -175,7 +183,7 @@ b_mkdirs() {
       b_nm=$b_W
       ;;
   esac
-  b_at=
+  b_at= b_x=
   case $1 in /*) b_at=/ ;; esac
   IFS=/
   set -f
@@ -183,14 +191,24 @@ b_mkdirs() {
   set +f
   unset IFS
   for b_seg; do
+    [ -n "$b_x" ] || set --
+    b_x=1
     [ -n "$b_seg" ] || continue
     b_at=$b_at$b_seg
-    if [ ! -d "$b_at" ]; then
-      b_x=$(mkdir ${b_nm:+-m "$b_nm"} -- "$b_at" 2>&1) || fail "cannot make the folder \`$b_at\`: $b_x"
-      if ! b_me "$b_owner" "$b_group" "$b_at"; then
-        b_x=$(chown -h -- "$b_owner${b_group:+:$b_group}" "$b_at" 2>&1) || fail "chown failed: $b_x"
-      fi
-    fi
+    case $b_seg in . | ..) ;; *) [ -d "$b_at" ] || set -- "$@" "$b_at" ;; esac
     b_at=$b_at/
   done
+  [ $# -gt 0 ] || return 0
+  b_x=$(mkdir ${b_nm:+-m "$b_nm"} -- "$@" 2>&1) || fail "cannot make the folder \`${b_at%/}\`: $b_x"
+  # Given away from the inside out: what is in a folder of somebody else is settled by then.
+  b_x= b_all=
+  for b_seg; do
+    [ -n "$b_x" ] || set --
+    b_x=1
+    set -- "$b_seg" "$@"
+    b_me "$b_owner" "$b_group" "$b_seg" || b_all=1
+  done
+  if [ -n "$b_all" ]; then
+    b_x=$(chown -h -- "$b_owner${b_group:+:$b_group}" "$@" 2>&1) || fail "chown failed: $b_x"
+  fi
 }

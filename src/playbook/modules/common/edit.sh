@@ -1,7 +1,7 @@
 # b_text PATH: PATH with links followed into b_path, what it is into b_T, its text into b_old.
 b_text() {
   b_real "$1"
-  b_look "$b_path"
+  b_look_in "$b_path"
   b_old=
   case $b_T in
     file)
@@ -26,7 +26,7 @@ b_keep() {
     case $b_path in */*) [ -d "${b_path%/*}/" ] || b_x=$(mkdir -p -- "${b_path%/*}" 2>&1) || fail "cannot make the folder of \`$b_path\`: $b_x" ;; esac
     b_stage "$b_path"
     b_fresh "$b_m"
-    printf %s "$b_new" >new || fail "cannot write \`$b_path\`"
+    printf %s "$b_new" >"$b_grow" || fail "cannot write \`$b_path\`"
     b_place "$b_o" "$b_g" "$b_m"
   ) || exit
 }

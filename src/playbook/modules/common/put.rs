@@ -11,7 +11,7 @@ use std::io::Read as _;
 pub const PUT: &str = include_str!("put.sh");
 
 /// Text up to this size travels inside the step; more, or bytes that are no shell word, as a file.
-const INLINE: usize = 8 * 1024;
+const INLINE: usize = 72 * 1024;
 
 /// One file to put.
 #[derive(Debug)]
@@ -41,7 +41,7 @@ pub fn put(step: &mut Step, args: &Args, file: Put) -> Result<(), String> {
     step.set_flag("b_backup", flag(args, "backup"));
     step.set_flag("b_inplace", flag(args, "unsafe_writes"));
     validate(step, args)?;
-    step.run(&format!("out checksum {}\nout md5sum {}", seen.sha1, seen.md5));
+    step.run(&format!("outs Ochecksum {} Omd5sum {}", seen.sha1, seen.md5));
     let inline = match file.source {
         Source::Bytes(bytes) if bytes.len() <= INLINE => {
             String::from_utf8(bytes).map_err(|e| Source::Bytes(e.into_bytes()))
@@ -108,7 +108,7 @@ pub fn validate(step: &mut Step, args: &Args) -> Result<(), String> {
     let mut words = String::new();
     for word in split(command)? {
         let parts: Result<Vec<String>, String> = word.split("%s").map(quote).collect();
-        words.push_str(&parts?.join("\"$PWD/new\""));
+        words.push_str(&parts?.join("\"$PWD/$b_grow\""));
         words.push(' ');
     }
     step.set_flag("b_check", true).run(&format!("b_validate() {{ {words}; }}"));

@@ -5,7 +5,7 @@ b_put_where() {
     *) [ ! -d "$b_dest" ] || b_dest=${b_dest%/}/$b_name ;;
   esac
   if [ -n "$b_follow" ] && [ -h "$b_dest" ]; then b_real "$b_dest"; b_dest=$b_path; fi
-  b_look "$b_dest"
+  b_look_in "$b_dest"
 }
 # b_put_probe: adds b_key to b_need when b_dest does not hold the wanted bytes and shall.
 b_put_probe() {
@@ -59,11 +59,27 @@ b_put() {
       ;;
   esac
   b_fresh "$b_m"
-  if [ -n "$b_inline" ]; then printf %s "$b_text" >new || fail "cannot write \`$b_dest\`"
-  else b_x=$(cat -- "$b_from" 2>&1 >new) || fail "cannot write \`$b_dest\`: $b_x"; fi
+  if [ -n "$b_inline" ]; then printf %s "$b_text" >"$b_grow" || fail "cannot write \`$b_dest\`"
+  else b_x=$(cat -- "$b_from" 2>&1 >"$b_grow") || fail "cannot write \`$b_dest\`: $b_x"; fi
   b_place "$b_o" "$b_g" "$b_m"
-  b_look "$b_base"
+  b_known "$b_o" "$b_g" "$b_m" "$b_len" || b_look "$b_base"
   b_report "$b_base"
+}
+# b_known USER GROUP MODE SIZE: what a file is that we gave these, as far as that needs no look; false when it does.
+b_known() {
+  case $1$3 in root[0-7][0-7][0-7] | root[0-7][0-7][0-7][0-7]) ;; *) return 1 ;; esac
+  case $2 in
+    '' | *[!a-zA-Z0-9_-]*) return 1 ;;
+    root) b_GID=0 ;;
+    *)
+      b_found=
+      while IFS= read -r b_l || [ -n "$b_l" ]; do case $b_l in "$2":*) b_found=$b_l; break ;; esac; done </etc/group
+      b_x=${b_found#*:*:}
+      b_GID=${b_x%%:*}
+      case $b_GID in '' | *[!0-9]*) return 1 ;; esac
+      ;;
+  esac
+  b_T=file b_UID=0 b_U=root b_G=$2 b_SIZE=$4 b_LINKS=1 b_M=${3#0}
 }
 # b_same: whether b_dest holds the wanted bytes already.
 b_same() {

@@ -3,7 +3,7 @@ b_text_open() {
   out path "$b_path"
   b_name_given=$b_path
   b_real "$b_path"
-  b_look "$b_path"
+  b_look_in "$b_path"
   case $b_T in file | absent) ;; *) fail "\`$b_path\` is a $b_T, no text file" ;; esac
   if [ "$b_T" = file ] && [ ! -r "$b_path" ]; then fail "cannot read \`$b_path\`"; fi
   b_orig=/dev/null
@@ -11,13 +11,27 @@ b_text_open() {
 }
 # b_text_awk PROGRAM: runs PROGRAM over the file. Its parameters, a line each in b_params, it reads itself with p().
 # It prints a first line (`same`, or `changed` and what to say), then the new text and a `+`; that goes into b_new.
+# Before that comes a line into b_nul when there are NUL bytes (`nul`), or when this awk cannot tell (`weak`).
 b_text_awk() {
   case $b_orig in /*) b_in=$b_orig ;; *) b_in=./$b_orig ;; esac
-  b_out=$(LC_ALL=C awk "$1"'
+  b_out=$(LC_ALL=C awk '
+BEGIN { b_weak = length("\000") != 1 }
+/\000/ { b_nul = 1 }
+END { if (b_weak) print "weak"; else if (b_nul) print "nul" }
+'"$1"'
 function p(  x) { if ((getline x) > 0) return x; return "" }' - "$b_in" <<B_END
 $b_params
 B_END
 ) || fail "cannot read \`$b_path\` as text"
+  b_nul=
+  case $b_out in
+    nul* | weak*)
+      b_nul=${b_out%%'
+'*}
+      b_out=${b_out#*'
+'}
+      ;;
+  esac
   b_verdict=${b_out%%'
 '*}
   b_new=${b_out#*'
@@ -35,9 +49,10 @@ b_text_close() {
   esac
   changed
   out msg "${b_verdict#changed }"
-  if [ "$b_T" = file ] && ! LC_ALL=C tr -d '\000' <"$b_path" | cmp -s - "$b_path"; then
-    fail "\`$b_path\` holds NUL bytes: it is no text file"
-  fi
+  case $b_T$b_nul in
+    filenul) fail "\`$b_path\` holds NUL bytes: it is no text file" ;;
+    fileweak) LC_ALL=C tr -d '\000' <"$b_path" | cmp -s - "$b_path" || fail "\`$b_path\` holds NUL bytes: it is no text file" ;;
+  esac
   if [ -n "$DIFF" ]; then
     b_old=
     [ "$b_T" = absent ] || b_old=$(cat -- "$b_path"; echo x)
@@ -58,6 +73,6 @@ b_text_close() {
   esac
   b_stage "$b_path"
   b_fresh "$b_m"
-  printf %s "$b_new" >new || fail "cannot write \`$b_path\`"
+  printf %s "$b_new" >"$b_grow" || fail "cannot write \`$b_path\`"
   b_place "$b_o" "$b_g" "$b_m"
 }

@@ -20,6 +20,7 @@ const DRIVER: &str = r#"
 changed() { printf 'C\036' >&3; }
 out() { printf 'O%s\n%s\036' "$1" "$2" >&3; }
 outj() { printf 'J%s\n%s\036' "$1" "$2" >&3; }
+outs() { while [ $# -gt 1 ]; do printf '%s\n%s\036' "$1" "$2" >&3; shift 2; done; }
 fail() { printf 'F%s\036' "$1" >&3; exit 1; }
 skip() { printf 'S%s\036' "$1" >&3; exit 0; }
 warn() { printf 'W%s\036' "$1" >&3; }

@@ -17,7 +17,8 @@ b_setup() {
     /sys/class/net/*/bonding/mode /sys/class/net/*/bonding/slaves /sys/class/net/*/bonding/miimon /sys/class/net/*/bonding/primary
   out files "$(LC_ALL=C grep -asH '' "$@" 2>/dev/null)"
   if [ ! -r /proc/sys/kernel/arch ]; then out arch "$(uname -m)"; fi
-  out id "$(id)"
+  b_id=$(id)
+  out id "$b_id"
   out date "$(LC_ALL=C date '+%Y-%m-%d|%H:%M:%S|%s|%Z|%z|%A|%w|%W|%N')"
   out env "$(env)"
   b_setup_user
@@ -28,7 +29,8 @@ b_setup() {
 }
 # Who we are, by /etc/passwd.
 b_setup_user() {
-  b_me=$(id -un 2>/dev/null) || b_me=
+  b_me=${b_id%%)*}
+  case $b_me in *'('*) b_me=${b_me#*'('} ;; *) b_me= ;; esac
   while IFS= read -r b_l || [ -n "$b_l" ]; do
     case $b_l in "$b_me":*) out passwd "$b_l"; return 0 ;; esac
   done </etc/passwd
@@ -55,12 +57,17 @@ b_setup_marks() {
 b_setup_hardware() {
   out cpuinfo "$(LC_ALL=C awk -F: '/^flags/ { if (!seen++) print; next } /^(processor|model name|vendor_id|physical id|core id|cpu cores|siblings|cpu|Processor|Vendor|CPU implementer)[ \t]*:/' /proc/cpuinfo 2>/dev/null)"
   set --
+  b_far=
   while read -r b_d b_m b_t b_rest; do
-    case $b_d:$b_t in *:none) ;; /* | *:/*:*) set -- "$@" "$(printf '%b' "$b_m")" ;; esac
+    case $b_d:$b_t in *:none) continue ;; /* | *:/*:*) ;; *) continue ;; esac
+    case $b_m in *\\*) b_m=$(printf '%b' "$b_m") ;; esac
+    set -- "$@" "$b_m"
+    case $b_d:$b_t in //*) b_far=1 ;; *:ext[234] | *:xfs | *:btrfs | *:vfat | *:squashfs | *:iso9660 | *:f2fs | *:zfs) ;; *) b_far=1 ;; esac
   done </proc/self/mounts
   if [ $# -gt 0 ]; then
     b_x=
-    ! command -v timeout >/dev/null || b_x="timeout $b_timeout"
+    # Only what is elsewhere may never answer.
+    [ -z "$b_far" ] || ! command -v timeout >/dev/null || b_x="timeout $b_timeout"
     out statfs "$($b_x stat -f -c '%b %f %a %S %c %d %n' -- "$@" 2>/dev/null)"
   fi
   set -- /dev/disk/by-*

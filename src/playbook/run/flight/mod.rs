@@ -305,7 +305,7 @@ impl HostRun<'_> {
             self.last_user = user;
             self.reset = true;
         }
-        step.guard = if manner.ignore || task.failed_when.is_some() { Guard::None } else { guard };
+        step.guard = if manner.ignore || task.failed_when.is_some() { Guard::Held } else { guard };
         step.reset = std::mem::take(&mut self.reset);
         let sent = match self.shell_for(task).await {
             Ok(shell) => shell.send(step).await,
