@@ -108,7 +108,10 @@ pub fn load_with(path: &Path, settings: &Settings) -> Result<Playbook, LoadError
 pub fn load_text(text: &str, name: &str, base: &Path) -> Result<Playbook, LoadError> {
     let mut loader = Loader::default();
     let plays = match yaml::parse(text, name) {
-        Ok(Some(root)) => loader.plays(&root, base, 0),
+        Ok(Some(root)) => {
+            template::written(&root.to_json());
+            loader.plays(&root, base, 0)
+        }
         Ok(None) => Vec::new(),
         Err(fault) => {
             loader.faults.push(fault);

@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 use super::{
     ast::{Common, Item, Place, Role, Task},
     idle::Level,
-    modules::convert::bool_of,
+    modules::convert::{self, bool_of},
     parse::{EVERYWHERE, Loader, MAX_IMPORTS, flat, top},
     tasks::is_loop,
     yaml::{self, Data, Fault, Node},
@@ -207,6 +207,7 @@ impl Loader {
         if place.handlers {
             return self.fault(value, "Using 'import_role' as a handler is not supported.");
         }
+        let value = &free_form(value);
         let name = value.get("name").or_else(|| value.get("role")).and_then(Node::text).or_else(|| value.text());
         let Some(name) = name.map(|name| name.strip_prefix("name=").unwrap_or(name)) else {
             return self.fault(value, "the name of a role is expected here");
@@ -324,6 +325,18 @@ impl Loader {
 fn collection_of(inside: &Path) -> Option<&Path> {
     let above = |folder: &Path| Some(folder.parent()?.parent()?.file_name()? == "ansible_collections");
     inside.ancestors().find(|folder| above(folder) == Some(true))
+}
+
+/// `import_role: name=a tasks_from=b` as a mapping.
+fn free_form(value: &Node) -> Node {
+    let text = |text: String| Node { at: value.at.clone(), data: Data::Text(text) };
+    match value.text().filter(|line| line.contains('=')).map(convert::words) {
+        Some(Ok(words)) => {
+            let pairs = words.into_iter().map(|(name, word)| (text(name), text(convert::text_of(&word))));
+            Node { at: value.at.clone(), data: Data::Map(pairs.collect()) }
+        }
+        _ => value.clone(),
+    }
 }
 
 fn files_below(folder: &Path) -> Vec<PathBuf> {

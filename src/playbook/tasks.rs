@@ -211,10 +211,10 @@ impl Loader {
         };
         let register = text(self, "register");
         if let Some(name) = &register
-            && !is_name(name)
+            && !convert::is_name(name)
             && let Some(node) = entry.get("register")
         {
-            self.fault(node, format!("`{name}` cannot be the name of a variable"));
+            self.fault(node, format!("Invalid variable name '{name}' in `register`. {}", convert::NAME_RULE));
         }
         let until = entry.get("until").or_else(|| entry.get("retries")).map(|_| Until {
             conditions: conditions(entry.get("until")).unwrap_or_default(),
@@ -380,12 +380,6 @@ impl Loader {
 pub(super) fn is_loop(entry: &Node) -> bool {
     let keys = entry.pairs().unwrap_or_default().iter().map(|(key, _)| key.key_text());
     keys.into_iter().any(|key| key == "loop" || key.starts_with("with_"))
-}
-
-/// Whether text can name a variable.
-pub(super) fn is_name(text: &str) -> bool {
-    text.chars().next().is_some_and(|c| c.is_alphabetic() || c == '_')
-        && text.chars().all(|c| c.is_alphanumeric() || c == '_')
 }
 
 /// Where a file beside a playbook or in a role is looked for.

@@ -148,7 +148,11 @@ pub fn read_with(path: &Path, keys: &Keys) -> Result<Option<Node>, Fault> {
     let nowhere = |message: String| Fault { at: At { file: name.as_str().into(), line: 1, column: 1 }, message };
     let bytes = std::fs::read(path).map_err(|e| nowhere(format!("cannot be read: {e}")))?;
     let text = keys.text(bytes).map_err(nowhere)?;
-    parse(&text, &name)
+    let node = parse(&text, &name)?;
+    if let Some(node) = &node {
+        super::template::written(&node.to_json());
+    }
+    Ok(node)
 }
 
 /// Reads text that holds one document (or none). `name` is shown in faults.

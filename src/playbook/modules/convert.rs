@@ -4,6 +4,21 @@ use serde_json::{Map, Value};
 
 use super::{Arg, Args, Kind, Module};
 
+/// What a name must be.
+pub const NAME_RULE: &str =
+    "A name is letters, digits and underscores, does not begin with a digit and is no keyword of templates.";
+
+/// Words that templates keep to themselves.
+const KEYWORDS: &[&str] =
+    &["and", "or", "not", "in", "is", "if", "else", "elif", "for", "true", "false", "none", "True", "False", "None"];
+
+/// Whether text can name a variable.
+pub fn is_name(text: &str) -> bool {
+    text.chars().next().is_some_and(|c| c.is_ascii_alphabetic() || c == '_')
+        && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+        && !KEYWORDS.contains(&text)
+}
+
 /// Arguments as the module declares them: aliases resolved, values converted, defaults filled in. What is wrong is said
 /// in Ansible's words and order: what is missing, wrong kinds, wrong values, unknown names.
 pub fn convert(module: &Module, given: &Map<String, Value>) -> Result<Args, String> {

@@ -56,8 +56,11 @@ fn act(args: &Args, scope: &Scope) -> Outcome {
             let name = super::convert::text_of(var);
             match (scope.eval)(&name) {
                 Ok(value) => result.insert(name, value),
-                Err(why) if !why.contains("undefined") => return Outcome::failure(why),
-                Err(why) => result.insert(name, Value::String(format!("VARIABLE IS NOT DEFINED!: {why}"))),
+                Err(why) if !undefined(&why) => return Outcome::failure(why),
+                Err(why) => {
+                    let why = why.split("; did you mean").next().unwrap_or_default();
+                    result.insert(name, Value::String(format!("<< error 1 - {why} >>")))
+                }
             };
         }
         (Some(msg), None) => {
@@ -68,4 +71,9 @@ fn act(args: &Args, scope: &Scope) -> Outcome {
         }
     }
     Outcome { result, ..Outcome::default() }
+}
+
+/// Whether an expression failed because it names what is not there.
+fn undefined(why: &str) -> bool {
+    why.contains("undefined") || why.contains("has no attribute")
 }

@@ -37,13 +37,11 @@ fn act(args: &Args, _: &Scope) -> Outcome {
     let facts: serde_json::Map<String, Value> =
         args.0.iter().filter(|(name, _)| *name != "cacheable").map(|(n, v)| (n.clone(), v.clone())).collect();
     if facts.is_empty() {
-        return Outcome::failure("`set_fact` needs at least one `name: value`");
+        return Outcome::failure("No key/value pairs provided, at least one is required for this action to succeed");
     }
     for name in facts.keys() {
-        let good = name.chars().next().is_some_and(|c| c.is_alphabetic() || c == '_')
-            && name.chars().all(|c| c.is_alphanumeric() || c == '_');
-        if !good {
-            return Outcome::failure(format!("`{name}` cannot be the name of a variable"));
+        if !super::convert::is_name(name) {
+            return Outcome::failure(format!("Invalid variable name '{name}'. {}", super::convert::NAME_RULE));
         }
     }
     Outcome { facts, ..Outcome::default() }

@@ -71,6 +71,7 @@ pub static FAIL: Module = Module {
 
 fn assert(args: &Args, scope: &Scope) -> Outcome {
     let that = match args.get("that") {
+        Some(Value::Null) => return Outcome::failure("Empty conditional expressions are not allowed."),
         Some(Value::Array(items)) => items.clone(),
         Some(one) => vec![one.clone()],
         None => Vec::new(),

@@ -132,6 +132,7 @@ pub async fn run(
             (name, Known { inventory: vars, ..Known::default() })
         })
         .collect();
+    template::written(&Value::Object(options.extra_vars.clone()));
     let folder = std::path::absolute(playbook.path.parent().unwrap_or(&playbook.path)).unwrap_or_default();
     let run = Run {
         options,

@@ -208,6 +208,8 @@ impl HostRun<'_> {
                 }
             }
             Action::Meta(_) => return Ok(Work::Skip(String::new())),
+            // What a step on this machine is writing may be what is read here.
+            Action::IncludeVars(_) if view.busy => return Err(Error::Pending),
             Action::IncludeVars(args) => {
                 manner.delegate = self.delegate_of(task, view)?;
                 return match self.read_included(task, view, args) {
@@ -279,6 +281,20 @@ impl HostRun<'_> {
         Ok(found)
     }
 
+    /// The name of an argument; those of `set_fact` may be templates of any kind.
+    fn argument_name(module: &Module, view: &Arc<View>, name: &str) -> Result<String, Error> {
+        match template::value(view, &Value::String(name.to_owned()))? {
+            Value::String(name) => Ok(name),
+            other if module.name == "set_fact" => Err(Error::Wrong(format!(
+                "Invalid variable name '{}' of type '{}'. {}",
+                convert::text_of(&other),
+                template::kind(&other),
+                convert::NAME_RULE
+            ))),
+            other => Ok(convert::text_of(&other)),
+        }
+    }
+
     fn module_work(
         &self,
         task: &Task,
@@ -289,6 +305,8 @@ impl HostRun<'_> {
     ) -> Result<Work, Error> {
         let wrong = Error::Wrong;
         let mut given = Map::new();
+        // Arguments that a template made are not all the user's own words.
+        let made_up = !matches!(written, Value::Object(_));
         let rendered = match written {
             Value::Object(map) => {
                 let mut made = Map::new();
@@ -296,7 +314,7 @@ impl HostRun<'_> {
                     // These are expressions, judged by the module.
                     let expression = matches!((module.name, name.as_str()), ("assert", "that") | ("debug", "var"));
                     let value = if expression { value.clone() } else { template::value(view, value)? };
-                    let name = template::text(view, name)?;
+                    let name = Self::argument_name(module, view, name)?;
                     made.insert(name, value);
                 }
                 Value::Object(made)
@@ -330,6 +348,10 @@ impl HostRun<'_> {
             }
         }
         let args = modules::convert(module, &given).map_err(wrong)?;
+        let reads = ["assemble", "copy", "patch", "script", "synchronize", "template", "unarchive"];
+        if view.busy && reads.contains(&module.name) && args.get("content").is_none() {
+            return Err(Error::Pending);
+        }
         let flag = |value: &Option<Value>, default: bool| {
             value.as_ref().map_or(Ok(default), |value| template::truth(view, value))
         };
@@ -353,7 +375,12 @@ impl HostRun<'_> {
             template::file(view, path, name, dest, style).map_err(keep)
         };
         let eval = |text: &str| template::expression(view, text).map_err(keep);
-        let judge = |text: &str| template::truth(view, &Value::String(text.into())).map_err(keep);
+        let judge = |text: &str| {
+            if made_up && convert::bool_of(&Value::String(text.into())).is_none() && !template::is_written(text) {
+                return Err(template::UNTRUSTED.to_owned());
+            }
+            template::truth(view, &Value::String(text.into())).map_err(keep)
+        };
         let scope = Scope {
             vars: &vars,
             search: &task.search,
@@ -441,7 +468,7 @@ impl HostRun<'_> {
         for entry in &task.common.environment {
             match template::value(view, entry)? {
                 Value::Object(map) => {
-                    for (name, value) in map {
+                    for (name, value) in map.into_iter().filter(|(_, value)| value.as_str() != Some(OMIT)) {
                         let good = name.chars().next().is_some_and(|c| c.is_ascii_alphabetic() || c == '_')
                             && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
                         if !good {
@@ -454,7 +481,7 @@ impl HostRun<'_> {
                     }
                 }
                 Value::Null => {}
-                Value::String(text) if text.is_empty() => {}
+                Value::String(text) if text.is_empty() || text == OMIT => {}
                 _ => return Err(Error::Wrong("`environment` is a mapping".into())),
             }
         }
@@ -464,7 +491,14 @@ impl HostRun<'_> {
     pub(super) fn become_of(&self, task: &Task, view: &Arc<View>) -> Result<Option<Become>, Error> {
         let options = self.run.options;
         let var = |name: &str| view.raw(name).map(|_| template::expression(view, name)).transpose();
-        let on = match (var("ansible_become")?, &task.common.become_it) {
+        let mut own = task.common.become_it.clone();
+        if let Some(value) = &own
+            && template::is_template(value)
+            && template::value(view, value)?.as_str() == Some(OMIT)
+        {
+            own.clone_from(&self.batch.play.common.become_it);
+        }
+        let on = match (var("ansible_become")?, &own) {
             (Some(value), _) => template::truth(view, &value)?,
             (None, Some(value)) => template::truth(view, value)?,
             (None, None) => options.become_it,

@@ -40,7 +40,8 @@ pub(super) fn special(
         let wrong = |why: String| minijinja::Error::new(ErrorKind::InvalidOperation, format!("`{name}`: {why}"));
         let bytes = std::fs::read(&path).map_err(|why| wrong(why.to_string()))?;
         let text = keys.text(bytes).map_err(wrong)?;
-        Ok(Some(mutable::prepare(&text).into_owned()))
+        // As Jinja: a part of a template ends without its last line end.
+        Ok(Some(mutable::prepare(text.strip_suffix('\n').unwrap_or(&text)).into_owned()))
     });
     Ok(env)
 }

@@ -20,10 +20,17 @@ pub(super) fn reason(error: &minijinja::Error) -> String {
             format!("there is no test `{name}`{}", hint(name, checks::all().flat_map(|e| e.names.iter().copied())))
         }
         (ErrorKind::OutOfFuel, _) => "this takes too long; a template may take so many steps only".into(),
+        (ErrorKind::InvalidOperation, Some(detail)) if no_divisor(detail) => format!("division by zero: {detail}"),
         (ErrorKind::InvalidOperation, Some(detail)) => detail.to_owned(),
         (_, Some(detail)) => format!("{kind}: {detail}"),
         (_, None) => kind,
     }
+}
+
+/// Whether a calculation failed because there is nothing to divide by.
+fn no_divisor(detail: &str) -> bool {
+    let last = detail.strip_prefix("unable to calculate").and_then(|sum| sum.split_whitespace().next_back());
+    last.and_then(|number| number.parse::<f64>().ok()) == Some(0.0)
 }
 
 fn name_in<'a>(detail: &'a str, before: &str) -> &'a str {
@@ -73,7 +80,10 @@ pub(super) fn explain(view: &Arc<View>, error: &minijinja::Error) -> Error {
         message = match (own, found, missing) {
             (Some(own), None, None) => own.to_owned(),
             (_, Some(found), _) => found,
-            (_, None, Some(name)) => format!("`{name}` is undefined{}", hint(&name, view.names().into_iter())),
+            (_, None, Some(name)) => format!("'{name}' is undefined{}", hint(&name, view.names().into_iter())),
+            (None, None, None) if mapped(culprit.as_ref()).is_some() => {
+                format!("object of type 'dict' has no attribute '{}'", mapped(culprit.as_ref()).unwrap_or_default())
+            }
             (None, None, None) => match error.detail() {
                 Some(detail) => format!("something is undefined: {detail}"),
                 None => "something is undefined".into(),
@@ -89,6 +99,13 @@ pub(super) fn explain(view: &Arc<View>, error: &minijinja::Error) -> Error {
     Error::Wrong(message)
 }
 
+/// The attribute that a `map(attribute=…)` asks its items for.
+fn mapped(culprit: Option<&(String, Option<String>)>) -> Option<&str> {
+    let (_, rest) = culprit?.0.split_once("attribute=")?;
+    let quote = rest.chars().next().filter(|c| matches!(c, '\'' | '"'))?;
+    rest[1..].split(quote).next()
+}
+
 /// The first name or attribute in `source` that is undefined where nothing deals with that.
 fn missing_in(view: &Arc<View>, source: &str) -> Option<String> {
     let chains = chains(source);
@@ -99,7 +116,7 @@ fn missing_in(view: &Arc<View>, source: &str) -> Option<String> {
             continue;
         }
         let Some(mut value) = view.find(root) else {
-            return Some(format!("`{root}` is undefined{}", hint(root, view.names().into_iter())));
+            return Some(format!("'{root}' is undefined{}", hint(root, view.names().into_iter())));
         };
         let mut path = root.clone();
         for part in &chain.parts[1..] {
@@ -114,7 +131,8 @@ fn missing_in(view: &Arc<View>, source: &str) -> Option<String> {
                     _ => Vec::new(),
                 };
                 let hint = hint(part, keys.iter().map(String::as_str));
-                return Some(format!("`{path}.{part}` is undefined: `{path}` has no `{part}`{hint}"));
+                let kind = super::filters::general::type_name(&value);
+                return Some(format!("object of type '{kind}' has no attribute '{part}': `{path}.{part}`{hint}"));
             }
             path = format!("{path}.{part}");
             value = next;

@@ -16,6 +16,7 @@ mod mutable;
 mod render;
 mod source;
 mod style;
+mod trust;
 mod version;
 mod view;
 
@@ -29,6 +30,7 @@ pub use file::file;
 pub(super) use lookups::lookup;
 pub use render::{expression, expression_syntax, syntax, text, truth, value};
 pub use style::Style;
+pub use trust::{UNTRUSTED, is_written, written};
 pub use view::{Layer, Special, View};
 
 /// What stands for "leave this argument out".
@@ -54,6 +56,11 @@ pub enum Error {
 /// A view as a value that templates can look into.
 pub(super) fn object(view: &Arc<View>) -> Jinja {
     Jinja::from_object(view::Handle(Arc::clone(view)))
+}
+
+/// Python's name for the kind of a value.
+pub fn kind(value: &Value) -> &'static str {
+    filters::general::type_name(&crate::playbook::value::to_jinja(value))
 }
 
 /// Whether rendering would change anything in `value`.

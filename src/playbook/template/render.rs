@@ -13,6 +13,7 @@ use super::{
     fault::{self, explain},
     has_marks, is_template, mutable, source,
     style::Style,
+    trust::{self, RAW, UNTRUSTED},
     view::Handle,
 };
 use crate::playbook::{
@@ -96,6 +97,9 @@ fn lacks_operator(error: &minijinja::Error) -> bool {
 
 /// Evaluates an expression, without `{{ }}` around it.
 pub fn expression(view: &Arc<View>, source: &str) -> Result<Value, Error> {
+    if source.starts_with(RAW) {
+        return Err(Error::Wrong(UNTRUSTED.into()));
+    }
     fresh(view);
     evaluate(view, source).and_then(|made| to_json(&made)).map_err(|e| explain(view, &e))
 }
@@ -110,20 +114,61 @@ fn judge(view: &Arc<View>, condition: &Value) -> Result<bool, minijinja::Error> 
     let made = match condition {
         Value::Bool(flag) => return Ok(*flag),
         Value::Null => return Ok(true),
-        Value::String(source) if source.trim().is_empty() => return Ok(true),
-        Value::String(source) if has_marks(source) => {
-            let made = deep(view, &Value::String(source.trim().to_owned()))?;
-            // `when: "{{ 'a == b' }}"`: the text that comes out is the condition.
-            match made.as_str() {
-                Some(inner) if bool_of(&Value::String(inner.into())).is_none() && !inner.trim().is_empty() => {
-                    evaluate(view, inner)?
-                }
-                _ => made,
+        Value::String(source) => {
+            let source = source.trim();
+            if source.is_empty() {
+                return Ok(true);
+            }
+            if source.starts_with(RAW) {
+                return Err(untrusted());
+            }
+            match lone(source) {
+                Some(inner) => return indirect(view, condition, source, inner),
+                None if source.starts_with("{%") => return indirect(view, condition, source, ""),
+                None => evaluate(view, &source::without_marks(source))?,
             }
         }
-        Value::String(source) => evaluate(view, source.trim())?,
         other => to_jinja(other),
     };
+    holds(view, condition, &made)
+}
+
+/// The expression of a text that is nothing but one `{{ expression }}`.
+fn lone(text: &str) -> Option<&str> {
+    let inner = text.strip_prefix("{{")?.strip_suffix("}}")?;
+    source::is_whole(inner).then_some(inner)
+}
+
+fn untrusted() -> minijinja::Error {
+    minijinja::Error::new(ErrorKind::InvalidOperation, UNTRUSTED)
+}
+
+/// A condition that is a template: what it gives is judged, and text only when people wrote it.
+fn indirect(view: &Arc<View>, condition: &Value, source: &str, inner: &str) -> Result<bool, minijinja::Error> {
+    let made = deep(view, &Value::String(source.to_owned()))?;
+    let text = |made: &Jinja, inner: &str| match made.as_str() {
+        Some(text) if bool_of(&Value::String(text.into())).is_none() && !text.trim().is_empty() => {
+            if !trust::trusted(view, inner, text) {
+                return Err(untrusted());
+            }
+            Ok(evaluate(view, &source::without_marks(text.trim()))?)
+        }
+        _ => Ok(made.clone()),
+    };
+    if made.kind() == ValueKind::Seq {
+        for (at, item) in made.try_iter()?.enumerate() {
+            let judged = text(&item, &format!("{}[{at}]", inner.trim()))?;
+            if !holds(view, condition, &judged)? {
+                return Ok(false);
+            }
+        }
+        return Ok(true);
+    }
+    holds(view, condition, &text(&made, inner)?)
+}
+
+/// The truth of what a condition came to.
+fn holds(view: &Arc<View>, condition: &Value, made: &Jinja) -> Result<bool, minijinja::Error> {
     if made.is_undefined() {
         return Err(ErrorKind::UndefinedError.into());
     }
@@ -133,7 +178,7 @@ fn judge(view: &Arc<View>, condition: &Value) -> Result<bool, minijinja::Error> 
         _ => made.is_true(),
     };
     if made.kind() != ValueKind::Bool {
-        let kind = super::filters::general::type_name(&made);
+        let kind = super::filters::general::type_name(made);
         let text = fault::short(&crate::playbook::modules::convert::text_of(condition));
         let message = format!("the condition `{text}` is {kind}, not true or false; it counts as {holds}");
         view.notes().warnings.insert(message);
@@ -155,10 +200,14 @@ pub fn syntax(source: &str) -> Result<(), String> {
 
 /// Faults in the syntax of an expression.
 pub fn expression_syntax(source: &str) -> Result<(), String> {
-    if has_marks(source) {
+    let source = source.trim();
+    if source.starts_with(RAW) {
+        return Ok(());
+    }
+    if source.starts_with("{%") || lone(source).is_some() {
         return syntax(source);
     }
-    env::strict().compile_expression(source).map(|_| ()).map_err(|e| fault::reason(&e))
+    env::strict().compile_expression(&source::without_marks(source)).map(|_| ()).map_err(|e| fault::reason(&e))
 }
 
 /// Everything in `value` rendered at once.

@@ -87,6 +87,69 @@ fn end_of(inner: &str) -> Option<usize> {
     None
 }
 
+/// Whether no `}}` ends the expression before its end.
+pub(super) fn is_whole(inner: &str) -> bool {
+    end_of(&format!("{inner}}}}}")) == Some(inner.len())
+}
+
+/// A condition with `{{ }}` in it: what stands there is a part of the expression, in quoted text as well. Nothing is
+/// rendered into the condition, so no value can become code.
+pub(super) fn without_marks(source: &str) -> String {
+    if !source.contains("{{") {
+        return source.to_owned();
+    }
+    let mut made = String::with_capacity(source.len() + 8);
+    let mut rest = source;
+    while let Some(c) = rest.chars().next() {
+        if let Some(inner) = rest.strip_prefix("{{") {
+            let Some(len) = end_of(inner) else { break };
+            made.push_str(&format!("({})", inner[..len].trim()));
+            rest = &inner[len + 2..];
+        } else if matches!(c, '\'' | '"') {
+            let end = quoted(rest, c);
+            made.push_str(&joined(&rest[..end], c));
+            rest = &rest[end..];
+        } else {
+            made.push(c);
+            rest = &rest[c.len_utf8()..];
+        }
+    }
+    made + rest
+}
+
+/// Where quoted text ends, its quote included.
+fn quoted(text: &str, quote: char) -> usize {
+    let bytes = text.as_bytes();
+    let mut at = 1;
+    while at < bytes.len() && bytes[at] != quote as u8 {
+        at += if bytes[at] == b'\\' { 2 } else { 1 };
+    }
+    (at + 1).min(bytes.len())
+}
+
+/// Quoted text with `{{ }}` in it as a sum of its parts.
+fn joined(text: &str, quote: char) -> String {
+    let Some(mut rest) = text.strip_prefix(quote).and_then(|rest| rest.strip_suffix(quote)) else {
+        return text.to_owned();
+    };
+    let mut parts = Vec::new();
+    while let Some(at) = rest.find("{{") {
+        let Some(len) = end_of(&rest[at + 2..]) else { break };
+        if at > 0 {
+            parts.push(format!("{quote}{}{quote}", &rest[..at]));
+        }
+        parts.push(format!("({})", rest[at + 2..at + 2 + len].trim()));
+        rest = &rest[at + len + 4..];
+    }
+    if parts.is_empty() {
+        return text.to_owned();
+    }
+    if !rest.is_empty() {
+        parts.push(format!("{quote}{rest}{quote}"));
+    }
+    if parts.len() == 1 { parts.remove(0) } else { format!("({})", parts.join(" ~ ")) }
+}
+
 /// A piece of an expression and where it stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Token<'a> {

@@ -11,7 +11,7 @@ fn view(vars: Value) -> Arc<View> {
 
 fn sample() -> Arc<View> {
     view(json!({
-        "a": 1, "b": "{{ a + 1 }}", "c": ["{{ b }}", true, null], "name": "x", "empty": "",
+        "a": 1, "cond": "a == 1", "nested": "{{ cond }}", "b": "{{ a + 1 }}", "c": ["{{ b }}", true, null], "name": "x", "empty": "",
         "people": [{"name": "al", "uid": 5}, {"name": "bo", "uid": 6}],
         "round": "{{ about }}", "about": "{{ round }}", "d": {"k": "v", "n": {"m": 1}}, "res": {"changed": true, "failed": false, "rc": 0},
     }))
@@ -69,20 +69,38 @@ fn conditions_are_judged_as_ansible_judges_them() {
         ("not empty", true),
         ("'1.10' is version('1.9', '>')", true),
         ("'{{ name }}' == 'x'", true),
+        ("{{ name }} == 'x'", true),
+        ("'a{{ name }}b' == \"ax{{ 'b' }}\"", true),
+        ("{{ a == 1 }}", true),
+        ("{{ nested }}", true),
     ] {
         assert_eq!(truth(&view, &json!(condition)), Ok(wanted), "{condition}");
     }
     assert_eq!(
         truth(&view, &json!("nam == 'x'")),
-        Err(Error::Wrong("`nam` is undefined; did you mean `name`?".into()))
+        Err(Error::Wrong("'nam' is undefined; did you mean `name`?".into()))
     );
+}
+
+#[test]
+fn text_that_a_machine_sent_is_never_evaluated() {
+    let mut view = sample();
+    let sent = json!({"res": {"stdout": "lookup('pipe', 'touch /nowhere/x')"}});
+    let inner = Arc::get_mut(&mut view).unwrap();
+    inner.layers.insert(0, Layer::fixed(sent.as_object().cloned().unwrap()));
+    for condition in ["{{ res.stdout }}", "{{ '1 == 1' }}", "{{ res.stdout | upper }}", "{% raw %}1 == 1{% endraw %}"] {
+        let Err(Error::Wrong(message)) = truth(&view, &json!(condition)) else { panic!("{condition} was judged") };
+        assert!(message.contains("untrusted"), "{condition}: {message}");
+    }
+    // In the middle of a condition it is a value.
+    assert_eq!(truth(&view, &json!("'pipe' in {{ res.stdout }}")), Ok(true));
 }
 
 #[test]
 fn what_is_undefined_is_an_error_that_names_it() {
     let view = sample();
     for source in ["{{ nothing }}", "a {{ nothing }}", "{{ nothing.x }}", "{% if nothing %}{% endif %}"] {
-        assert_eq!(value(&view, &json!(source)), Err(Error::Wrong("`nothing` is undefined".into())), "{source}");
+        assert_eq!(value(&view, &json!(source)), Err(Error::Wrong("'nothing' is undefined".into())), "{source}");
     }
     let Err(Error::Wrong(message)) = value(&view, &json!("{{ round }}")) else { panic!("a circle gave a value") };
     assert!(message.contains("needs itself"), "{message}");
@@ -205,14 +223,14 @@ fn a_variable_of_something_undefined_is_undefined() {
     assert_eq!(value(&view, &json!("{{ d.self }}")), Ok(json!(1)));
     assert_eq!(value(&view, &json!("{{ d.bad | default('z') }}")), Ok(json!("z")));
     let Err(Error::Wrong(message)) = value(&view, &json!("{{ x }}")) else { panic!("made of nothing") };
-    assert!(message.starts_with("`y` is undefined"), "{message}");
+    assert!(message.starts_with("'y' is undefined"), "{message}");
 }
 
 #[test]
 fn errors_name_what_is_missing_and_what_it_may_have_been() {
     let view = sample();
     for (source, wanted) in [
-        ("{{ d.kk }}", "`d.kk` is undefined: `d` has no `kk`"),
+        ("{{ d.kk }}", "object of type 'dict' has no attribute 'kk': `d.kk`"),
         ("{{ people[0].nam }}", "did you mean `name`?"),
         ("{{ res.changd }}", "did you mean `changed`?"),
         ("{{ a | upperr }}", "there is no filter `upperr`; did you mean `upper`?"),
@@ -281,7 +299,7 @@ fn files_have_styles_and_parts() {
     );
     write("lost.j2", "one\n{{ nam }}\n");
     let made = |name: &str| file(&sample(), &folder.path().join(name), name, "", Style::default());
-    assert_eq!(made("whole.j2").unwrap(), "part of x\nabab '\\n' a\tb\n");
+    assert_eq!(made("whole.j2").unwrap(), "part of xabab '\\n' a\tb\n");
     assert_eq!(made("child.j2").unwrap(), "<x>");
     assert_eq!(made("styled.j2").unwrap(), "x\n");
     let lost = made("lost.j2").unwrap_err().to_string();

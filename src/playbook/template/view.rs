@@ -48,6 +48,8 @@ pub struct View {
     pub pending: HashSet<String>,
     /// Facts may be had, but were not gathered.
     pub facts_missing: bool,
+    /// A step that gathers facts is under way.
+    pub facts_coming: bool,
     /// `hostvars`, `groups` and other names that are made when asked for.
     pub special: Option<Special>,
     /// Folders for `lookup('file', …)` and its like.
@@ -89,6 +91,7 @@ impl View {
             layers,
             pending: HashSet::new(),
             facts_missing: false,
+            facts_coming: false,
             special: None,
             search: Arc::new([]),
             vault: Keys::default(),
@@ -107,6 +110,7 @@ impl View {
             layers,
             pending: self.pending.clone(),
             facts_missing: self.facts_missing,
+            facts_coming: self.facts_coming,
             special: self.special.clone(),
             search: Arc::clone(&self.search),
             vault: self.vault.clone(),
@@ -145,7 +149,17 @@ impl View {
             self.notes().pending = true;
             return Some(wrong("pending"));
         }
-        if let Some(layer) = self.layers.iter().find(|layer| layer.map.contains_key(name)) {
+        let found = self.layers.iter().find(|layer| layer.map.contains_key(name));
+        if self.facts_coming
+            && found.is_none_or(|layer| !layer.lazy && layer.map.contains_key("ansible_facts"))
+            && !super::lookups::FUNCTIONS.contains(&name)
+            && !name.starts_with("__")
+            && !matches!(name, "groups" | "group_names" | "hostvars" | "vars")
+        {
+            self.notes().pending = true;
+            return Some(wrong("pending"));
+        }
+        if let Some(layer) = found {
             let value = &layer.map[name];
             if !layer.lazy || !is_template(value) {
                 return Some(self.settled(name, value));

@@ -23,6 +23,15 @@ use crate::{
     remote,
 };
 
+/// What `register` holds of a result.
+fn kept(result: &Map<String, Value>) -> Value {
+    let mut result = result.clone();
+    if is(&result, "failed") {
+        result.entry("exception").or_insert_with(|| "(traceback unavailable)".into());
+    }
+    Value::Object(result)
+}
+
 impl HostRun<'_> {
     /// Waits for everything under way.
     pub(in crate::playbook::run) async fn drain(&mut self) -> Result<(), Stop> {
@@ -91,7 +100,7 @@ impl HostRun<'_> {
         };
         if let Some(name) = &task.register {
             let hosts = if self.sharing { self.batch.hosts.clone() } else { vec![self.name.to_owned()] };
-            self.keep_on(&hosts, name, &Value::Object(result.clone()));
+            self.keep_on(&hosts, name, &kept(&result));
             if let Some(count) = self.pending.get_mut(name) {
                 *count -= 1;
                 if *count == 0 {
@@ -153,7 +162,8 @@ impl HostRun<'_> {
         });
         let failed = status == Status::Failed && !ignored;
         if failed {
-            let task = serde_json::json!({"name": title, "action": task.module_name(), "id": task.id});
+            let name = task.role.as_ref().and_then(|role| title.strip_prefix(&format!("{} : ", role.name)));
+            let task = serde_json::json!({"name": name.unwrap_or(&title), "action": task.module_name(), "id": task.id});
             self.failure = Some((task, result.clone()));
             if !rescued {
                 lock(&self.run.failed).insert(self.name.to_owned());
@@ -266,16 +276,26 @@ impl HostRun<'_> {
                 Ok(changed) => {
                     result.insert("changed".into(), changed.into());
                 }
-                Err(error) => result.extend(failed(&format!("`changed_when` cannot be judged: {error}"))),
+                Err(error) => {
+                    result.extend(failed(&format!("`changed_when` cannot be judged: {error}")));
+                    result.insert("changed_when_result".into(), error.to_string().into());
+                }
             }
         }
         if let Some(conditions) = &task.failed_when {
             match all(conditions, result) {
                 Ok(verdict) => {
+                    if !verdict && is(result, "failed") {
+                        let why = result.get("msg").cloned().unwrap_or_default();
+                        result.insert("failed_when_suppressed_exception".into(), why);
+                    }
                     result.insert("failed".into(), verdict.into());
                     result.insert("failed_when_result".into(), verdict.into());
                 }
-                Err(error) => result.extend(failed(&format!("`failed_when` cannot be judged: {error}"))),
+                Err(error) => {
+                    result.extend(failed(&format!("`failed_when` cannot be judged: {error}")));
+                    result.insert("failed_when_result".into(), error.to_string().into());
+                }
             }
         }
     }
@@ -297,6 +317,7 @@ impl HostRun<'_> {
         let mut view = self.plain_view(task, Some(Layer::fixed(top)));
         view.pending.clear();
         view.facts_missing = false;
+        view.facts_coming = false;
         Arc::new(view)
     }
 

@@ -46,6 +46,14 @@ pub(super) struct Flight {
     reason: Option<String>,
 }
 
+impl Flight {
+    /// Whether its result is facts.
+    pub(super) fn brings_facts(&self) -> bool {
+        let makers = ["setup", "gather_facts", "service_facts", "package_facts", "getent", "hostname"];
+        makers.contains(&self.task.module_name())
+    }
+}
+
 struct Landing {
     delegate: Option<String>,
     extended: Option<Value>,
@@ -87,6 +95,17 @@ impl HostRun<'_> {
 
     /// Prepares a task and sends what is to be sent.
     pub(super) async fn send(&mut self, task: &Arc<Task>) -> Result<Way, Stop> {
+        let named;
+        let task = if let Some(repeat) = task.repeat.as_ref().filter(|repeat| repeat.var.contains("{{")) {
+            let Ok(var) = template::text(&self.view(task, None), &repeat.var) else {
+                return self.fail_now(task, "the name in `loop_var` cannot be made").await;
+            };
+            let repeat = Some(crate::playbook::ast::Repeat { var, ..repeat.clone() });
+            named = Arc::new(Task { repeat, ..Task::clone(task) });
+            &named
+        } else {
+            task
+        };
         let manner = loop {
             match Self::manner(task, &self.view(task, None)) {
                 Ok(manner) => break manner,
@@ -128,7 +147,8 @@ impl HostRun<'_> {
             || one_by_one
             || task.common.delegate_to.is_some()
             || task.failed_when.is_some()
-            || task.background.is_some();
+            || task.background.is_some()
+            || task.module_name() == "group_by";
         let mut landings: Vec<Landing> = Vec::new();
         // The newest step waits here until it is known whether another round comes after it.
         let mut held: Option<(usize, Box<Step>, Args, Finish, Manner)> = None;

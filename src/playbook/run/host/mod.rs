@@ -318,7 +318,9 @@ impl<'a> HostRun<'a> {
 
     async fn throttled(&mut self, task: &Arc<Task>) -> Result<(), Stop> {
         let Some(throttle) = &task.common.throttle else { return self.task_now(task).await };
-        let number = template::value(&self.base_view(), throttle).map_err(|e| e.to_string()).and_then(|value| {
+        let number = template::value(&self.base_view(), throttle)
+            .map_err(|e| format!("Failed to convert the throttle value to an integer: {e}"))
+            .and_then(|value| {
             let text = text_of(&value);
             text.trim().parse::<usize>().map_err(|_| {
                 format!(

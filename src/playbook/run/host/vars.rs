@@ -92,12 +92,12 @@ impl HostRun<'_> {
                     let known = extensions.join(", ");
                     return Err(wrong(format!("{} does not have a valid extension: {known}", path.display())));
                 }
-                merge(&mut vars, self.read_map(&path)?, given.get("hash_behaviour"));
+                vars.extend(self.read_map(&path)?);
                 files.push(path.display().to_string());
             }
         } else {
             let file = text("file").filter(|file| !file.is_empty());
-            let file = file.ok_or_else(|| wrong("`include_vars` needs `file` or `dir`"))?;
+            let file = file.ok_or_else(|| wrong("Could not find file: `include_vars` needs `file` or `dir`"))?;
             let path = self.find_vars(task, &file, Path::is_file);
             let path =
                 path.ok_or_else(|| wrong(format!("Could not find or access '{file}' on the Ansible Controller.")))?;

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use super::HostRun;
 use crate::playbook::{
     ast::Task,
-    run::{Gathering, Known, Run, lock, prepare::Manner, special},
+    run::{Gathering, Known, Run, flight::Flight, lock, prepare::Manner, special},
     template::{self, Layer, View},
     yaml,
 };
@@ -161,6 +161,7 @@ impl HostRun<'_> {
         view.search = Arc::clone(&task.search);
         view.vault = self.run.options.vault.clone();
         view.busy = !self.queue.is_empty() && self.is_here(&view);
+        view.facts_coming = self.queue.iter().any(Flight::brings_facts);
         view
     }
 
@@ -171,6 +172,7 @@ impl HostRun<'_> {
             || by(self.batch.play.common.connection.as_ref().and_then(Value::as_str))
             || by(self.run.options.connection.as_deref())
             || by(view.raw("ansible_connection").and_then(Value::as_str))
+            || matches!(view.raw("ansible_host").and_then(Value::as_str), Some("localhost" | "127.0.0.1" | "::1"))
     }
 
     /// What is known of another host, for a task that is delegated to it.

@@ -183,7 +183,8 @@ fn glob(view: &View, pattern: &str) -> Vec<Value> {
     for folder in folders {
         let found = glob_in(&folder, &name.to_string_lossy());
         if !found.is_empty() {
-            return found.into_iter().map(|path| Value::String(path.display().to_string())).collect();
+            let full = |path: PathBuf| std::path::absolute(&path).unwrap_or(path);
+            return found.into_iter().map(|path| Value::String(full(path).display().to_string())).collect();
         }
     }
     Vec::new()

@@ -13,7 +13,10 @@ pub(super) static TABLE: &[Lookup] = &[
         let mut found = Vec::new();
         for term in &ask.terms {
             let Value::Object(map) = term else {
-                return Err(wrong("the lookup `dict` expects a dictionary, and this is none"));
+                let (text, kind) = (convert::text_of(term), crate::playbook::template::kind(term));
+                return Err(wrong(format!(
+                    "the 'dict' lookup plugin expects a dictionary, got '{text}' of type {kind}"
+                )));
             };
             found.extend(map.iter().map(|(key, value)| json!({"key": key, "value": value})));
         }
@@ -130,26 +133,35 @@ fn subelements(ask: &Ask<'_>) -> Found {
         if skipped(item) {
             continue;
         }
-        let mut inner = Some(item);
-        for key in path.split('.') {
-            if inner.is_some_and(|inner| !inner.is_object()) {
-                let text = convert::text_of(inner.unwrap_or(&Value::Null));
-                return Err(wrong(format!("the key {key} should point to a dictionary, got '{text}'")));
+        let mut item = item.clone();
+        match taken(&mut item, path) {
+            Ok(Value::Array(elements)) => found.extend(elements.iter().map(|one| json!([item, one]))),
+            Ok(other) => {
+                let text = convert::text_of(&other);
+                return Err(wrong(format!("the key {path} should point to a list, got '{text}'")));
             }
-            let next = inner.and_then(|inner| inner.get(key));
-            if next.is_none() && inner.is_some() && !skip_missing {
-                let text = inner.map(convert::text_of).unwrap_or_default();
-                return Err(wrong(format!("could not find '{key}' key in iterated item '{text}'")));
-            }
-            inner = next;
-        }
-        match inner {
-            None => {}
-            Some(Value::Array(elements)) => found.extend(elements.iter().map(|one| json!([item, one]))),
-            Some(_) => return Err(wrong(format!("the key {path} should point to a list"))),
+            Err(_) if skip_missing => {}
+            Err(message) => return Err(wrong(message)),
         }
     }
     Ok(found)
+}
+
+/// Takes what `path` names out of an item, which is left without it.
+fn taken(item: &mut Value, path: &str) -> Result<Value, String> {
+    let missing =
+        |key: &str, inner: &Value| format!("could not find '{key}' key in iterated item '{}'", convert::text_of(inner));
+    let (before, last) = path.rsplit_once('.').map_or((None, path), |(before, last)| (Some(before), last));
+    let mut inner = item;
+    for key in before.into_iter().flat_map(|before| before.split('.')) {
+        let text = missing(key, inner);
+        inner = inner.get_mut(key).ok_or(text)?;
+        if !inner.is_object() {
+            return Err(format!("the key {key} should point to a dictionary, got '{}'", convert::text_of(inner)));
+        }
+    }
+    let text = missing(last, inner);
+    inner.as_object_mut().and_then(|map| map.shift_remove(last)).ok_or(text)
 }
 
 /// Numbers in a row.
@@ -193,7 +205,7 @@ impl Sequence {
             "count" => self.count = Some(number(value)?),
             "stride" => self.stride = number(value)?,
             "format" => value.clone_into(&mut self.format),
-            other => return Err(wrong(format!("unrecognized arguments to with_sequence: `{other}`"))),
+            other => return Err(wrong(format!("unrecognized arguments to with_sequence: {other}"))),
         }
         Ok(())
     }
