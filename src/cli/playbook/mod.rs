@@ -194,7 +194,7 @@ async fn run(args: RunArgs, client: &ClientOptions, mark: &str) -> Result<u8> {
     }
     let sources = if args.inventory.is_empty() { config.inventory() } else { args.inventory.clone() };
     let (pools, files): (Vec<String>, Vec<String>) = sources.iter().cloned().partition(|s| s.starts_with(pool::SCHEME));
-    let files = present(files, guise);
+    let files = present(files);
     let mut inventory = Inventory::load_with(&files, &keys).context("the inventory cannot be used")?;
     for source in &pools {
         pool::add(&mut inventory, source, client).await?;
@@ -248,8 +248,8 @@ async fn run(args: RunArgs, client: &ClientOptions, mark: &str) -> Result<u8> {
 }
 
 /// The inventories that are there. As `ansible-playbook` one that is missing is passed over with a warning.
-fn present(mut files: Vec<String>, guise: Guise) -> Vec<String> {
-    if guise == Guise::Ansible {
+fn present(mut files: Vec<String>) -> Vec<String> {
+    if called_as_ansible_playbook() {
         files.retain(|name| {
             let there = name.contains(',') || std::path::Path::new(name).exists();
             if !there {
