@@ -45,6 +45,9 @@ pub type Sink<'a> = &'a (dyn Fn(Event) + Send + Sync);
 struct Known {
     inventory: Arc<Map<String, Value>>,
     facts: Option<Arc<Map<String, Value>>>,
+    /// A play was to gather facts, and did: not only modules told some.
+    due: bool,
+    gathered: bool,
     /// `register` and `set_fact`.
     kept: Arc<Map<String, Value>>,
     /// `include_vars`.
@@ -58,6 +61,8 @@ struct Shared {
     groups: Mutex<Arc<IndexMap<String, Vec<String>>>>,
     extra: Layer,
     vault: Keys,
+    /// Taken by the host that gathers the facts of all.
+    gathering: tokio::sync::Mutex<()>,
     /// Variables of the run that hosts have in common.
     common: Layer,
 }
@@ -145,6 +150,7 @@ pub async fn run(
             groups: Mutex::new(Arc::new(inventory.groups())),
             extra: Layer::lazy(Arc::new(options.extra_vars.clone())),
             vault: options.vault.clone(),
+            gathering: tokio::sync::Mutex::default(),
             common: Layer::fixed(common_magic(options, &folder)),
         }),
         summary: Mutex::default(),

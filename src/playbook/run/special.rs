@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use super::{Shared, lock};
 use crate::playbook::{
-    template::{self, Layer, Special, View},
+    template::{self, Facts, Layer, Special, View},
     value::to_jinja,
 };
 
@@ -65,6 +65,9 @@ impl Object for HostVars {
         }
         layers.push(Layer::lazy(known.inventory));
         let mut view = View::new(layers);
+        if known.due && !known.gathered {
+            view.facts = Facts::MissingElsewhere;
+        }
         view.vault = self.0.vault.clone();
         view.special = Some(special(&self.0, Some(name)));
         Some(template::object(&Arc::new(view)))

@@ -185,3 +185,38 @@ async fn a_run_that_was_cancelled_in_its_last_play_did_not_succeed() {
     let summary = run(&playbook, &inventory, &options, &Connections::default(), &sink, cancel.clone()).await;
     assert_eq!((summary.error.as_deref(), summary.exit_code()), (Some("the run was cancelled"), 1));
 }
+
+#[tokio::test]
+async fn facts_are_there_for_whoever_asks_of_this_host_and_of_others() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("Linux.yml"), "family: penguin\n").unwrap();
+    let text = format!(
+        "- hosts: a\n  tasks: []\n- hosts: all\n  vars_files: '{}/{{{{ ansible_system }}}}.yml'\n  tasks:\n{}",
+        dir.path().display(),
+        r"
+    - {name: file, debug: {msg: '{{ family }}'}}
+    - {name: own, debug: {msg: '{{ ansible_facts.system }} {{ ansible_facts[''kernel''] == ansible_kernel }}'}}
+- hosts: b
+  tasks:
+    - {name: module, getent: {database: passwd, key: root}}
+    - {name: both, debug: {msg: '{{ ansible_facts.getent_passwd.root[1] }} {{ ansible_facts.system }}'}}
+",
+    );
+    let (summary, events) = run_text(&text, Options::default()).await;
+    let lines = ["file: Ok penguin", "own: Ok Linux True"];
+    assert_eq!(told(&events, "a"), lines, "{summary:?}");
+    assert_eq!(told(&events, "b")[..2], lines);
+    assert_eq!(told(&events, "b")[3], "both: Ok 0 Linux");
+    // Facts of another host, in a play that gathers and in one that does not.
+    let text = r"
+- hosts: a
+  tasks: []
+- hosts: b
+  gather_facts: false
+  tasks:
+    - {name: far, debug: {msg: '{{ hostvars.a.ansible_system }} {{ hostvars[''a''].ansible_facts.system }}'}}
+    - {name: none, debug: {msg: '{{ ansible_system | default(''none'') }}'}}
+";
+    let (summary, events) = run_text(text, Options::default()).await;
+    assert_eq!(told(&events, "b"), ["far: Ok Linux Linux", "none: Ok none"], "{summary:?}");
+}

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use minijinja::{ErrorKind, value::Value as Jinja};
 
-use super::{Error, View, checks, filters, lookups};
+use super::{Error, View, checks, filters, lookups, view::ELSEWHERE};
 use crate::playbook::modules::near;
 
 /// What the engine says is wrong.
@@ -61,18 +61,17 @@ pub(super) fn explain(view: &Arc<View>, error: &minijinja::Error) -> Error {
         }
         (notes.missing.take(), culprit, notes.hint.take())
     };
+    if chain(error).any(|error| error.detail() == Some(ELSEWHERE)) {
+        return Error::OthersFacts;
+    }
     let mut message = reason(error);
-    let mut cause = std::error::Error::source(error);
     let mut inner_undefined = false;
-    while let Some(inner) = cause {
-        if let Some(inner) = inner.downcast_ref::<minijinja::Error>() {
-            inner_undefined |= inner.kind() == ErrorKind::UndefinedError;
-            let more = reason(inner);
-            if !message.contains(&more) {
-                message = format!("{message} ({more})");
-            }
+    for inner in chain(error).skip(1) {
+        inner_undefined |= inner.kind() == ErrorKind::UndefinedError;
+        let more = reason(inner);
+        if !message.contains(&more) {
+            message = format!("{message} ({more})");
         }
-        cause = inner.source();
     }
     if error.kind() == ErrorKind::UndefinedError || inner_undefined {
         let found = said.or_else(|| culprit.as_ref().and_then(|(source, _)| missing_in(view, source)));
@@ -104,6 +103,12 @@ fn mapped(culprit: Option<&(String, Option<String>)>) -> Option<&str> {
     let (_, rest) = culprit?.0.split_once("attribute=")?;
     let quote = rest.chars().next().filter(|c| matches!(c, '\'' | '"'))?;
     rest[1..].split(quote).next()
+}
+
+/// An error and what caused it.
+fn chain(error: &minijinja::Error) -> impl Iterator<Item = &minijinja::Error> {
+    let all = std::iter::successors(Some(error as &dyn std::error::Error), |error| error.source());
+    all.filter_map(|error| error.downcast_ref())
 }
 
 /// The first name or attribute in `source` that is undefined where nothing deals with that.

@@ -31,7 +31,7 @@ pub(super) use lookups::lookup;
 pub use render::{expression, expression_syntax, syntax, text, truth, value};
 pub use style::Style;
 pub use trust::{UNTRUSTED, is_written, written};
-pub use view::{Layer, Special, View};
+pub use view::{Facts, Layer, Special, View};
 
 /// What stands for "leave this argument out".
 pub const OMIT: &str = "__omit_place_holder__c7d1f0a5e2b94386__";
@@ -45,6 +45,9 @@ pub enum Error {
     /// It needs the answer to a step that is still under way.
     #[error("the answer is still under way")]
     Pending,
+    /// It needs facts of other hosts, which were not gathered yet.
+    #[error("facts of other hosts were not gathered")]
+    OthersFacts,
     /// It needs the host's facts, which were not gathered yet.
     #[error("facts were not gathered")]
     Facts,

@@ -110,7 +110,7 @@ fn what_is_undefined_is_an_error_that_names_it() {
 fn what_is_under_way_is_waited_for() {
     let mut view = View::new(vec![Layer::lazy(Arc::new(json!({"x": "{{ later.rc }}"}).as_object().cloned().unwrap()))]);
     view.pending.insert("later".into());
-    view.facts_missing = true;
+    view.facts = Facts::Missing;
     let view = Arc::new(view);
     assert_eq!(value(&view, &json!("{{ x }}")), Err(Error::Pending));
     assert_eq!(value(&view, &json!("{{ later is defined }}")), Err(Error::Pending));

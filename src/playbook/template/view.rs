@@ -37,6 +37,21 @@ impl Layer {
     }
 }
 
+/// Whether a host's facts are there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Facts {
+    /// All that will be.
+    #[default]
+    Known,
+    /// They may be had, but were not gathered.
+    Missing,
+    /// The same, and the host is another than the one whose task asks.
+    MissingElsewhere,
+}
+
+/// The error of whoever asks for facts of another host.
+pub(super) const ELSEWHERE: &str = "facts of another host were not gathered";
+
 /// Answers for names that are in no layer.
 pub type Special = Arc<dyn Fn(&str) -> Option<Jinja> + Send + Sync>;
 
@@ -46,8 +61,8 @@ pub struct View {
     pub layers: Vec<Layer>,
     /// Names whose values are under way.
     pub pending: HashSet<String>,
-    /// Facts may be had, but were not gathered.
-    pub facts_missing: bool,
+    /// What there is to say of facts that are not in the layers.
+    pub facts: Facts,
     /// A step that gathers facts is under way.
     pub facts_coming: bool,
     /// `hostvars`, `groups` and other names that are made when asked for.
@@ -90,7 +105,7 @@ impl View {
         Self {
             layers,
             pending: HashSet::new(),
-            facts_missing: false,
+            facts: Facts::Known,
             facts_coming: false,
             special: None,
             search: Arc::new([]),
@@ -109,7 +124,7 @@ impl View {
         Self {
             layers,
             pending: self.pending.clone(),
-            facts_missing: self.facts_missing,
+            facts: self.facts,
             facts_coming: self.facts_coming,
             special: self.special.clone(),
             search: Arc::clone(&self.search),
@@ -146,8 +161,7 @@ impl View {
             return Some(Jinja::from(OMIT));
         }
         if self.pending.contains(name) {
-            self.notes().pending = true;
-            return Some(wrong("pending"));
+            return Some(self.wait());
         }
         let found = self.layers.iter().find(|layer| layer.map.contains_key(name));
         if self.facts_coming
@@ -156,8 +170,13 @@ impl View {
             && !name.starts_with("__")
             && !matches!(name, "groups" | "group_names" | "hostvars" | "vars")
         {
-            self.notes().pending = true;
-            return Some(wrong("pending"));
+            return Some(self.wait());
+        }
+        // What modules told is there early, what is gathered is not.
+        if name == "ansible_facts"
+            && let Some(answer) = self.lacking()
+        {
+            return Some(answer);
         }
         if let Some(layer) = found {
             let value = &layer.map[name];
@@ -172,14 +191,32 @@ impl View {
         if name == "vars" {
             return Some(Jinja::from_object(Handle(Arc::clone(self))));
         }
-        if self.facts_missing && name.starts_with("ansible_") {
-            self.notes().facts = true;
-            return Some(wrong("facts"));
+        if name.starts_with("ansible_")
+            && let Some(answer) = self.lacking()
+        {
+            return Some(answer);
         }
         if !super::lookups::FUNCTIONS.contains(&name) && !name.starts_with("__") {
             self.notes().missing = Some(name.to_owned());
         }
         None
+    }
+
+    fn wait(&self) -> Jinja {
+        self.notes().pending = true;
+        wrong("pending")
+    }
+
+    /// Whoever asks for a fact must wait for it.
+    fn lacking(&self) -> Option<Jinja> {
+        match self.facts {
+            Facts::Known => None,
+            Facts::Missing => {
+                self.notes().facts = true;
+                Some(wrong("facts"))
+            }
+            Facts::MissingElsewhere => Some(wrong(ELSEWHERE)),
+        }
     }
 
     /// A value that is no template; large ones are turned over once.

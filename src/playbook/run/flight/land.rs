@@ -80,7 +80,11 @@ impl HostRun<'_> {
             if let Some(Value::Object(facts)) = result.get("ansible_facts")
                 && !matches!(task.module_name(), "set_fact" | "include_vars" | "debug")
             {
-                self.keep_facts(facts, &self.fact_hosts(task, &manner));
+                let hosts = self.fact_hosts(task, &manner);
+                self.keep_facts(facts, &hosts);
+                if task.id == self.batch.play.gather.id {
+                    self.have_facts(&hosts);
+                }
             }
             delegate = landing.delegate;
             results.push(result);
@@ -316,7 +320,7 @@ impl HostRun<'_> {
         }
         let mut view = self.plain_view(task, Some(Layer::fixed(top)));
         view.pending.clear();
-        view.facts_missing = false;
+        view.facts = template::Facts::Known;
         view.facts_coming = false;
         Arc::new(view)
     }

@@ -89,6 +89,10 @@ impl HostRun<'_> {
                 self.gather().await?;
                 Ok(None)
             }
+            Error::OthersFacts => {
+                self.gather_others().await?;
+                Ok(None)
+            }
             Error::Wrong(message) => Ok(Some(message)),
         }
     }
@@ -352,7 +356,11 @@ impl HostRun<'_> {
         Err(Stop::Unreachable)
     }
 
-    async fn delegate(&self, task: &Task, name: &str) -> Result<Arc<Shell>, remote::Error> {
+    pub(in crate::playbook::run) async fn delegate(
+        &self,
+        task: &Task,
+        name: &str,
+    ) -> Result<Arc<Shell>, remote::Error> {
         let view = self.other_view(name, task);
         let common = Common { remote_user: None, port: None, connection: None, ..task.common.clone() };
         let mut target = self.run.target(name, &view, &common).map_err(remote::Error::BadValue)?;

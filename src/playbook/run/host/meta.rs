@@ -65,7 +65,7 @@ impl HostRun<'_> {
                 let mut known = lock(&self.run.shared.known);
                 for host in &self.batch.hosts {
                     if let Some(known) = known.get_mut(host) {
-                        known.facts = None;
+                        (known.facts, known.gathered) = (None, false);
                     }
                 }
                 Ok(())

@@ -123,10 +123,6 @@ impl<'a> HostRun<'a> {
 
     pub(super) async fn play(mut self) {
         self.permit = self.batch.forks.acquire().await.ok();
-        if let Err(message) = self.read_vars_files() {
-            self.fail_whole(&message);
-            return;
-        }
         let cancel = self.run.cancel.clone();
         tokio::select! {
             _ = self.sections() => {}
@@ -136,6 +132,11 @@ impl<'a> HostRun<'a> {
 
     async fn sections(&mut self) -> Result<(), Stop> {
         let play = self.batch.play;
+        self.owe_facts();
+        if let Err(message) = self.read_vars_files().await? {
+            self.fail_whole(&message);
+            return Ok(());
+        }
         let gathers = match &play.gather_facts {
             Some(value) => matches!(template::truth(&self.base_view(), value), Ok(true)),
             None => match self.run.options.gathering {

@@ -1,16 +1,15 @@
 //! Reaching a host: its shell, its facts, and what is told when it is lost.
 
+use serde_json::{Map, Value};
 use std::sync::Arc;
 
-use serde_json::{Map, Value};
-
-use super::{HostRun, Stop, view::with_prefixes};
+use super::{HostRun, Stop};
 use crate::{
     playbook::{
         ast::Task,
         event::{Event, HostSummary, Status},
         modules::{self, Args},
-        run::lock,
+        run::{Known, lock},
         template,
     },
     remote::{self, Shell, Step},
@@ -26,10 +25,9 @@ impl HostRun<'_> {
         let done = self.gather_now().await;
         match done {
             Ok(facts) => {
-                let facts = with_prefixes(facts);
-                if let Some(known) = lock(&self.run.shared.known).get_mut(self.name) {
-                    known.facts = Some(Arc::new(facts));
-                }
+                let here = [self.name.to_owned()];
+                self.keep_facts(&facts, &here);
+                self.have_facts(&here);
                 Ok(())
             }
             Err(error) => {
@@ -40,10 +38,38 @@ impl HostRun<'_> {
         }
     }
 
+    /// Gathers the facts of all hosts that still owe theirs, at once; whoever asks meanwhile waits. What cannot be
+    /// had stays undefined.
+    pub(in crate::playbook::run) async fn gather_others(&mut self) -> Result<(), Stop> {
+        self.drain().await?;
+        let _turn = self.run.shared.gathering.lock().await;
+        let owing = |(name, known): (&String, &Known)| (known.due && !known.gathered).then(|| name.clone());
+        let others: Vec<String> = lock(&self.run.shared.known).iter().filter_map(owing).collect();
+        for some in others.chunks(self.run.options.forks.max(1)) {
+            let found = futures_util::future::join_all(some.iter().map(|name| self.gather_at(name))).await;
+            for (name, facts) in some.iter().zip(found) {
+                if let Ok(facts) = facts {
+                    self.keep_facts(&facts, std::slice::from_ref(name));
+                }
+            }
+        }
+        self.have_facts(&others);
+        Ok(())
+    }
+
+    async fn gather_at(&self, name: &str) -> Result<Map<String, Value>, remote::Error> {
+        let shell = self.delegate(&self.batch.play.gather, name).await?;
+        self.gather_by(&shell).await
+    }
+
     async fn gather_now(&mut self) -> Result<Map<String, Value>, remote::Error> {
-        let (step, args, finish) = self.setup().map_err(remote::Error::BadValue)?;
         let shell = self.shell().await?;
         self.last_user = None;
+        self.gather_by(&shell).await
+    }
+
+    async fn gather_by(&self, shell: &Shell) -> Result<Map<String, Value>, remote::Error> {
+        let (step, args, finish) = self.setup().map_err(remote::Error::BadValue)?;
         let reply = shell.send(step).await?.reply().await?;
         let result = modules::trial::result(reply, &args, finish);
         match result.get("ansible_facts") {

@@ -4,24 +4,24 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
-use super::HostRun;
+use super::{HostRun, Stop};
 use crate::playbook::{
     ast::Task,
     run::{Gathering, Known, Run, flight::Flight, lock, prepare::Manner, special},
-    template::{self, Layer, View},
+    template::{self, Facts, Layer, View},
     yaml,
 };
 
 impl HostRun<'_> {
-    pub(super) fn read_vars_files(&mut self) -> Result<(), String> {
+    /// Reads `vars_files`. A name that needs facts waits for them; text is what is wrong.
+    pub(super) async fn read_vars_files(&mut self) -> Result<Result<(), String>, Stop> {
         for candidates in &self.batch.play.vars_files {
-            let view = self.base_view();
             let mut found = None;
             let mut names = Vec::new();
             let mut unknown = false;
             for candidate in candidates {
-                let Ok(name) = template::text(&view, candidate) else {
-                    // A name that needs facts or what is not known yet is passed over, as in Ansible.
+                let Some(name) = self.file_name(candidate).await? else {
+                    // A name that holds what is not known yet is passed over, as in Ansible.
                     unknown = true;
                     continue;
                 };
@@ -36,15 +36,41 @@ impl HostRun<'_> {
             if found.is_none() && unknown {
                 continue;
             }
-            let Some(path) = found else { return Err(format!("`vars_files`: there is no `{}`", names.join("`, `"))) };
-            let node = yaml::read_with(&path, &self.run.options.vault).map_err(|fault| fault.to_string())?;
+            let Some(path) = found else {
+                return Ok(Err(format!("`vars_files`: there is no `{}`", names.join("`, `"))));
+            };
+            let node = match yaml::read_with(&path, &self.run.options.vault) {
+                Ok(node) => node,
+                Err(fault) => return Ok(Err(fault.to_string())),
+            };
             let vars = node.map(|node| node.to_map()).unwrap_or_default();
             self.files.insert(0, Layer::lazy(Arc::new(vars)));
         }
-        Ok(())
+        Ok(Ok(()))
+    }
+
+    async fn file_name(&mut self, text: &str) -> Result<Option<String>, Stop> {
+        loop {
+            let mut view = self.plain_base();
+            if !self.has_facts() && self.owes_facts() {
+                view.facts = Facts::Missing;
+            }
+            match template::text(&Arc::new(view), text) {
+                Ok(name) => return Ok(Some(name)),
+                Err(error) => {
+                    if self.meet(error).await?.is_some() {
+                        return Ok(None);
+                    }
+                }
+            }
+        }
     }
 
     pub(in crate::playbook::run) fn base_view(&self) -> Arc<View> {
+        Arc::new(self.plain_base())
+    }
+
+    fn plain_base(&self) -> View {
         let (layers, known) = self.run.layers(self.name, self.batch, &self.files);
         let mut all = vec![
             self.alive(),
@@ -59,7 +85,7 @@ impl HostRun<'_> {
         let mut view = View::new(all);
         view.special = Some(special::special(&self.run.shared, Some(self.name)));
         view.vault = self.run.options.vault.clone();
-        Arc::new(view)
+        view
     }
 
     /// Which hosts still take part.
@@ -154,9 +180,9 @@ impl HostRun<'_> {
         if !self.synced {
             view.pending.extend(special::OTHERS.map(str::to_owned));
         }
-        let off = self.batch.play.gather_facts.as_ref();
-        let used = self.run.options.gathering != Gathering::Explicit || off.is_some();
-        view.facts_missing = known.facts.is_none() && used && !matches!(off, Some(Value::Bool(false)));
+        if !known.gathered && self.owes_facts() {
+            view.facts = Facts::Missing;
+        }
         view.special = Some(special::special(&self.run.shared, Some(self.name)));
         view.search = Arc::clone(&task.search);
         view.vault = self.run.options.vault.clone();
@@ -204,7 +230,29 @@ impl HostRun<'_> {
 
     /// Whether facts were gathered.
     pub(super) fn has_facts(&self) -> bool {
-        lock(&self.run.shared.known).get(self.name).is_some_and(|known| known.facts.is_some())
+        lock(&self.run.shared.known).get(self.name).is_some_and(|known| known.gathered)
+    }
+
+    /// Whether the play gathers facts, at once or when somebody asks.
+    fn owes_facts(&self) -> bool {
+        let off = self.batch.play.gather_facts.as_ref();
+        let used = self.run.options.gathering != Gathering::Explicit || off.is_some();
+        used && !matches!(off, Some(Value::Bool(false)))
+    }
+
+    /// What is gathered may be asked for from now on, by other hosts, too.
+    pub(super) fn owe_facts(&self) {
+        if self.owes_facts() {
+            lock(&self.run.shared.known).entry(self.name.to_owned()).or_default().due = true;
+        }
+    }
+
+    /// All facts of these hosts that will be gathered are there.
+    pub(in crate::playbook::run) fn have_facts(&self, hosts: &[String]) {
+        let mut known = lock(&self.run.shared.known);
+        for host in hosts {
+            known.entry(host.clone()).or_default().gathered = true;
+        }
     }
 
     /// Whose facts and variables a task's result is.

@@ -17,7 +17,7 @@ use serde_json::{Map, Value};
 
 pub(super) use files::glob_files;
 
-use super::{Error as Fault, View, call::bad, view::Handle};
+use super::{Error as Fault, View, call::bad, view::ELSEWHERE, view::Handle};
 use crate::playbook::{
     modules::{convert, near},
     value::{to_jinja, to_json},
@@ -173,6 +173,7 @@ fn relay(view: &View, fault: Fault) -> Error {
     match fault {
         Fault::Pending => view.notes().pending = true,
         Fault::Facts => view.notes().facts = true,
+        Fault::OthersFacts => return bad(ELSEWHERE),
         Fault::Wrong(message) => return bad(message),
     }
     ErrorKind::InvalidOperation.into()
