@@ -149,6 +149,7 @@ impl Loader {
     fn task(&mut self, entry: &Node, action: (&Node, &str, &Node), outer: &Common, place: &Place) -> Option<Task> {
         let (key, name, value) = action;
         let mut common = self.common(entry);
+        let merged;
         let (name, free, args_node) = match name {
             "action" | "local_action" => {
                 if name == "local_action" {
@@ -159,7 +160,10 @@ impl Loader {
                         let (module, rest) = line.trim().split_once(char::is_whitespace).unwrap_or((line.trim(), ""));
                         (module.to_owned(), Some(rest.to_owned()), None)
                     }
-                    (None, Some(module)) => (module.to_owned(), None, Some(value)),
+                    (None, Some(module)) => {
+                        merged = with_inner_args(value);
+                        (module.to_owned(), None, Some(&merged))
+                    }
                     _ => {
                         self.fault(value, "`action` names no module");
                         return None;
@@ -268,7 +272,7 @@ impl Loader {
         }
         if let Some(line) = free {
             // `module: "{{ args }}"` gives all arguments as one value.
-            if module.free_form.is_none() && line.trim().starts_with("{{") && line.trim().ends_with("}}") {
+            if module.free_form.is_none() && super::template::is_lone(line) {
                 return Value::String(line.to_owned());
             }
             match modules::of_free_form(module, line) {
@@ -380,6 +384,14 @@ impl Loader {
 pub(super) fn is_loop(entry: &Node) -> bool {
     let keys = entry.pairs().unwrap_or_default().iter().map(|(key, _)| key.key_text());
     keys.into_iter().any(|key| key == "loop" || key.starts_with("with_"))
+}
+
+/// `action: {module: …, args: {…}}`: the arguments beside the module's name.
+fn with_inner_args(value: &Node) -> Node {
+    let inner = value.get("args").and_then(Node::pairs).unwrap_or_default();
+    let own =
+        value.pairs().unwrap_or_default().iter().filter(|(key, _)| inner.is_empty() || key.text() != Some("args"));
+    Node { at: value.at.clone(), data: Data::Map(own.chain(inner).cloned().collect()) }
 }
 
 /// Where a file beside a playbook or in a role is looked for.

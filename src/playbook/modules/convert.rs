@@ -314,6 +314,27 @@ fn decoded(word: &str) -> String {
     out
 }
 
+/// Words between blanks; quotes hold a word together.
+pub(in crate::playbook) fn blanks(line: &str) -> Vec<String> {
+    let (mut found, mut word, mut quote) = (Vec::new(), String::new(), None);
+    for c in line.chars() {
+        match (c, quote) {
+            (' ', None) => found.push(std::mem::take(&mut word)),
+            (c, Some(open)) if c == open => {
+                quote = None;
+                word.push(c);
+            }
+            ('\'' | '"', None) => {
+                quote = Some(c);
+                word.push(c);
+            }
+            (c, _) => word.push(c),
+        }
+    }
+    found.push(word);
+    found
+}
+
 /// Splits at blanks outside quotes and outside `{{ }}` and `{% %}`.
 fn split(line: &str) -> Vec<String> {
     let mut found = Vec::new();

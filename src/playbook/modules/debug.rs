@@ -52,13 +52,31 @@ fn act(args: &Args, scope: &Scope) -> Outcome {
     }
     match (args.get("msg"), args.get("var")) {
         (Some(_), Some(_)) => return Outcome::failure("`debug` takes `msg` or `var`, not both"),
+        (_, Some(var)) if !var.is_string() => {
+            let text = super::convert::text_of(var);
+            return Outcome::failure(format!("argument 'var': '{text}' is not a string and conversion is not allowed"));
+        }
         (_, Some(var)) => {
-            let name = super::convert::text_of(var);
+            let mut name = super::convert::text_of(var);
+            if crate::playbook::template::is_lone(&name) {
+                match (scope.eval)(name.trim().trim_start_matches("{{").trim_end_matches("}}")) {
+                    // `var: "{{ name }}"` names a variable; anything else is shown as it is.
+                    Ok(Value::String(inner)) if is_path(&inner) => name = inner,
+                    Ok(value) => {
+                        result.insert(name, value);
+                        return Outcome { result, ..Outcome::default() };
+                    }
+                    Err(why) => return Outcome::failure(why),
+                }
+            }
             match (scope.eval)(&name) {
                 Ok(value) => result.insert(name, value),
                 Err(why) if !undefined(&why) => return Outcome::failure(why),
                 Err(why) => {
                     let why = why.split("; did you mean").next().unwrap_or_default();
+                    let why = why.split(" (in variable ").next().unwrap_or_default();
+                    let warning = format!("the expression `{name}` is undefined: {why}");
+                    result.insert("warnings".into(), Value::Array(vec![warning.into()]));
                     result.insert(name, Value::String(format!("<< error 1 - {why} >>")))
                 }
             };
@@ -71,6 +89,12 @@ fn act(args: &Args, scope: &Scope) -> Outcome {
         }
     }
     Outcome { result, ..Outcome::default() }
+}
+
+/// Whether text is a variable's name, perhaps with attributes: looking it up does nothing else.
+fn is_path(text: &str) -> bool {
+    text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+        && text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '.'))
 }
 
 /// Whether an expression failed because it names what is not there.

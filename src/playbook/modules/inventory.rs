@@ -93,7 +93,7 @@ fn add_host(args: &Args, _: &Scope) -> Outcome {
         vars.insert("ansible_ssh_port".into(), port.into());
     }
     let result = json!({"add_host": {"host_name": name, "groups": groups, "host_vars": vars}});
-    Outcome { result: result.as_object().cloned().unwrap_or_default(), ..Outcome::default() }
+    Outcome { result: result.as_object().cloned().unwrap_or_default(), changed: true, ..Outcome::default() }
 }
 
 fn group_by(args: &Args, _: &Scope) -> Outcome {

@@ -70,13 +70,17 @@ pub static FAIL: Module = Module {
 };
 
 fn assert(args: &Args, scope: &Scope) -> Outcome {
-    let that = match args.get("that") {
+    let that = match args.0.get("that") {
         Some(Value::Null) => return Outcome::failure("Empty conditional expressions are not allowed."),
         Some(Value::Array(items)) => items.clone(),
         Some(one) => vec![one.clone()],
         None => Vec::new(),
     };
     let mut result = Map::new();
+    if that.iter().any(|text| text.as_str().is_some_and(crate::playbook::template::is_lone)) {
+        let message = "Conditionals should not be surrounded by templating delimiters such as {{ }} or {% %}.";
+        result.insert("deprecations".into(), serde_json::json!([{"msg": message}]));
+    }
     for expression in that {
         let held = match &expression {
             Value::Bool(flag) => Ok(*flag),

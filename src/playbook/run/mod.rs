@@ -400,25 +400,24 @@ impl Run<'_> {
     /// Names that are the same for all tasks of a play on a host.
     fn magic(&self, host: &str, batch: &Batch<'_>) -> Map<String, Value> {
         let inventory = self.inventory();
-        let mut all_roles: Vec<&str> = Vec::new();
         let mut dependencies: Vec<&str> = Vec::new();
+        let mut own: Vec<&str> = batch.play.role_names.iter().map(String::as_str).collect();
         for role in &batch.play.roles {
             dependencies.extend(role.dependencies.iter().map(|role| role.name.as_str()));
-            all_roles.push(&role.name);
+            own.push(&role.name);
         }
-        dependencies.sort_unstable();
-        dependencies.dedup();
-        all_roles.extend(dependencies.iter().copied());
-        all_roles.sort_unstable();
-        all_roles.dedup();
+        let distinct =
+            |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect::<indexmap::IndexSet<String>>();
+        let all_roles = distinct(&[own.as_slice(), dependencies.as_slice()].concat());
+        let (own, dependencies) = (distinct(&own), distinct(&dependencies));
         let values = json!({
             "inventory_hostname": host,
             "inventory_hostname_short": host.split('.').next().unwrap_or(host),
             "inventory_file": inventory.source_of(host),
             "inventory_dir": inventory.folder_of(host),
             "ansible_play_name": batch.play.name,
-            "ansible_play_role_names": batch.play.role_names,
-            "role_names": batch.play.role_names,
+            "ansible_play_role_names": own,
+            "role_names": own,
             "ansible_dependent_role_names": dependencies,
             "ansible_role_names": all_roles,
         });

@@ -165,14 +165,17 @@ impl HostRun<'_> {
             let flag = |value: &Option<Value>| value.as_ref().map_or(Ok(false), |value| template::truth(&view, value));
             manner.no_log = flag(&task.common.no_log)?;
         }
-        let work = match self.work(task, &view, &mut manner) {
+        let mut work = match self.work(task, &view, &mut manner) {
             Err(Error::Wrong(message)) => Work::Fail(message),
             other => other?,
         };
         let label = match (&item, task.repeat.as_ref().and_then(|repeat| repeat.label.as_ref())) {
             (Some(_), Some(label)) => match template::value(&view, label) {
                 Ok(label) => template::py_str(&crate::playbook::value::to_jinja(&label)),
-                Err(Error::Wrong(_)) if matches!(work, Work::Skip(_)) => String::new(),
+                Err(Error::Wrong(message)) if matches!(work, Work::Skip(_)) => {
+                    work = Work::Fail(format!("Failed to template loop_control.label: {message}"));
+                    String::new()
+                }
                 Err(error) => return Err(error),
             },
             (Some((item, _)), None) => template::py_str(&crate::playbook::value::to_jinja(item)),

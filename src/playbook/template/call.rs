@@ -68,7 +68,10 @@ pub(super) fn items_of(value: &Value) -> Result<Vec<Value>, Error> {
         ValueKind::Undefined => Err(undefined()),
         ValueKind::String => Ok(value.as_str().unwrap_or_default().chars().map(Value::from).collect()),
         ValueKind::Seq | ValueKind::Iterable | ValueKind::Map => value.try_iter()?.checked().collect(),
-        kind => Err(bad(format!("a list is expected here, not {}", name_of_kind(kind)))),
+        kind => {
+            let python = super::filters::general::type_name(value);
+            Err(bad(format!("a list is expected here, not {}: '{python}' object is not iterable", name_of_kind(kind))))
+        }
     }
 }
 

@@ -1,6 +1,9 @@
 //! The engine set up with our filters, tests and functions.
 
-use std::sync::{Arc, OnceLock};
+use std::{
+    cell::RefCell,
+    sync::{Arc, OnceLock},
+};
 
 use minijinja::{
     Environment, ErrorKind, UndefinedBehavior,
@@ -58,6 +61,7 @@ fn environment(undefined: UndefinedBehavior) -> Environment<'static> {
     env.set_fuel(Some(super::FUEL));
     env.set_formatter(|out, _, value| {
         sound(value, 0)?;
+        see(value);
         out.write_str(&py_str(value)).map_err(minijinja::Error::from)
     });
     filters::add(&mut env);
@@ -73,6 +77,41 @@ fn environment(undefined: UndefinedBehavior) -> Environment<'static> {
         env.add_global(name, ());
     }
     env
+}
+
+/// The values that a rendering has put into its text.
+#[derive(Debug, Default)]
+enum Seen {
+    #[default]
+    None,
+    One(Value),
+    Many,
+}
+
+thread_local! {
+    static SEEN: RefCell<Seen> = const { RefCell::new(Seen::None) };
+}
+
+fn see(value: &Value) {
+    SEEN.with_borrow_mut(|seen| {
+        *seen = if matches!(seen, Seen::None) { Seen::One(value.clone()) } else { Seen::Many };
+    });
+}
+
+/// What was seen before a rendering, to be given back after it.
+pub(super) struct Watch(Seen);
+
+/// Begins to watch which values a rendering puts into its text.
+pub(super) fn watch_values() -> Watch {
+    Watch(SEEN.take())
+}
+
+/// The value, when it was one alone.
+pub(super) fn seen_values(outer: Watch) -> Option<Value> {
+    match SEEN.replace(outer.0) {
+        Seen::One(value) => Some(value),
+        _ => None,
+    }
 }
 
 /// Whether nothing inside a value is undefined or stands for an error.

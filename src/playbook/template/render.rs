@@ -28,6 +28,9 @@ pub fn value(view: &Arc<View>, value: &Value) -> Result<Value, Error> {
     }
     fresh(view);
     let made = deep(view, value).and_then(|made| to_json(&made));
+    if let (Err(_), Value::String(source)) = (&made, value) {
+        note_culprit(view, source);
+    }
     made.map_err(|e| explain(view, &e))
 }
 
@@ -139,6 +142,11 @@ fn lone(text: &str) -> Option<&str> {
     source::is_whole(inner).then_some(inner)
 }
 
+/// Whether a text is nothing but one `{{ expression }}`.
+pub fn is_lone(text: &str) -> bool {
+    lone(text.trim()).is_some()
+}
+
 fn untrusted() -> minijinja::Error {
     minijinja::Error::new(ErrorKind::InvalidOperation, UNTRUSTED)
 }
@@ -146,6 +154,9 @@ fn untrusted() -> minijinja::Error {
 /// A condition that is a template: what it gives is judged, and text only when people wrote it.
 fn indirect(view: &Arc<View>, condition: &Value, source: &str, inner: &str) -> Result<bool, minijinja::Error> {
     let made = deep(view, &Value::String(source.to_owned()))?;
+    if made.as_str() == Some(super::OMIT) {
+        return Ok(false);
+    }
     let text = |made: &Jinja, inner: &str| match made.as_str() {
         Some(text) if bool_of(&Value::String(text.into())).is_none() && !text.trim().is_empty() => {
             if !trust::trusted(view, inner, text) {
@@ -230,10 +241,9 @@ pub(super) fn deep(view: &Arc<View>, value: &Value) -> Result<Jinja, minijinja::
     })
 }
 
-/// One text: a lone expression keeps its type.
+/// One text: a lone expression keeps its type, and so does what one expression alone gives among statements.
 fn one(view: &Arc<View>, text: &str) -> Result<Jinja, minijinja::Error> {
-    let trimmed = text.trim();
-    if let Some(inner) = trimmed.strip_prefix("{{").and_then(|rest| rest.strip_suffix("}}")) {
+    if let Some(inner) = lone(text.trim()) {
         let inner = inner.strip_prefix(['-', '+']).unwrap_or(inner);
         let inner = inner.strip_suffix(['-', '+']).unwrap_or(inner);
         let inner = source::double_backslashes(inner);
@@ -248,7 +258,13 @@ fn one(view: &Arc<View>, text: &str) -> Result<Jinja, minijinja::Error> {
     }
     let (style, body) = Style::default().header(text).map_err(|e| minijinja::Error::new(ErrorKind::SyntaxError, e))?;
     let body = source::in_expressions(body, source::double_backslashes);
-    styled(view, &body, "<text>", &style).map(Jinja::from)
+    let outer = env::watch_values();
+    let made = styled(view, &body, "<text>", &style);
+    let values = env::seen_values(outer);
+    Ok(match (made?, values) {
+        (made, Some(value)) if value.as_str().is_none() && super::py_str(&value) == made.trim() => value,
+        (made, _) => Jinja::from(made),
+    })
 }
 
 fn evaluate(view: &Arc<View>, source: &str) -> Result<Jinja, minijinja::Error> {

@@ -125,6 +125,7 @@ fn finish(args: &Args, result: &mut Map<String, Value>) {
         ("distribution", distribution::facts as fn(&Told, &mut Map<String, Value>)),
         ("platform", system::platform),
         ("date_time", system::date_time),
+        ("python", system::python),
         ("env", system::env),
         ("user", system::user),
         ("pkg_mgr", system::pkg_mgr),

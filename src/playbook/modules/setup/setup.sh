@@ -23,6 +23,7 @@ b_setup() {
   out env "$(env)"
   b_setup_user
   b_setup_marks
+  if b_x=$(command -v python3 2>/dev/null); then out python "$b_x $("$b_x" -V 2>&1)"; fi
   if [ -n "$b_hardware" ]; then b_setup_hardware; fi
   if [ -n "$b_network" ]; then b_setup_network; fi
   if [ -n "$b_local_facts" ]; then b_setup_local; fi

@@ -34,6 +34,26 @@ pub fn platform(told: &Told, facts: &mut Map<String, Value>) {
     }
 }
 
+/// The host's Python 3, if it has one.
+pub fn python(told: &Told, facts: &mut Map<String, Value>) {
+    let Some((path, version)) = told.said("python").split_once(" Python ") else { return };
+    let version = version.trim();
+    let mut parts = version.split('.').map(|part| part.parse::<u64>().unwrap_or(0));
+    let (major, minor, micro) = (parts.next(), parts.next(), parts.next());
+    let [major, minor, micro] = [major, minor, micro].map(Option::unwrap_or_default);
+    facts.insert("python_version".to_owned(), version.into());
+    facts.insert(
+        "python".to_owned(),
+        json!({
+            "executable": path,
+            "has_sslcontext": true,
+            "type": "cpython",
+            "version": {"major": major, "minor": minor, "micro": micro, "releaselevel": "final", "serial": 0},
+            "version_info": [major, minor, micro, "final", 0],
+        }),
+    );
+}
+
 pub fn env(told: &Told, facts: &mut Map<String, Value>) {
     let mut env = Map::new();
     let mut last: Option<String> = None;

@@ -29,6 +29,11 @@ fn kept(result: &Map<String, Value>) -> Value {
     if is(&result, "failed") {
         result.entry("exception").or_insert_with(|| "(traceback unavailable)".into());
     }
+    if let Some(Value::Array(items)) = result.get_mut("results") {
+        for item in items.iter_mut().filter_map(Value::as_object_mut).filter(|item| is(item, "failed")) {
+            item.entry("exception").or_insert_with(|| "(traceback unavailable)".into());
+        }
+    }
     Value::Object(result)
 }
 

@@ -63,7 +63,7 @@ impl HostRun<'_> {
         ended
     }
 
-    /// The handlers that a notification means: the last of that name, and all that listen to it.
+    /// The handlers that a notification means: one of that name, of the list that was read last, and all that listen to it.
     fn handlers_called(&self, wanted: &str, handlers: &[Arc<Task>]) -> Vec<usize> {
         let mut found = Vec::new();
         let names: Vec<Option<String>> = handlers
@@ -76,7 +76,9 @@ impl HostRun<'_> {
                 template::text(&self.view(handler, None), name).ok()
             })
             .collect();
-        for (at, handler) in handlers.iter().enumerate().rev() {
+        let order = last_list_first(handlers);
+        for &at in &order {
+            let handler = &handlers[at];
             let Some(name) = &names[at] else { continue };
             let full = handler.role.as_ref().map(|role| format!("{} : {name}", role.name));
             if name == wanted || full.as_deref() == Some(wanted) {
@@ -85,7 +87,8 @@ impl HostRun<'_> {
             }
         }
         let mut seen: Vec<&String> = Vec::new();
-        for (at, handler) in handlers.iter().enumerate().rev() {
+        for &at in &order {
+            let handler = &handlers[at];
             let listens = handler.listen.iter().any(|topic| {
                 topic == wanted || template::text(&self.view(handler, None), topic).is_ok_and(|topic| topic == wanted)
             });
@@ -109,4 +112,12 @@ impl HostRun<'_> {
             self.batch.play.handlers.iter().cloned().chain(lock(&self.batch.handlers).iter().cloned()).collect();
         !self.handlers_called(wanted, &handlers).is_empty()
     }
+}
+
+/// The places of handlers: those of the list that was read last first, each list in its own order.
+fn last_list_first(handlers: &[Arc<Task>]) -> Vec<usize> {
+    let path = |at: usize| handlers[at].role.as_ref().map(|role| &role.path);
+    let places: Vec<usize> = (0..handlers.len()).collect();
+    let lists: Vec<&[usize]> = places.chunk_by(|&a, &b| path(a) == path(b)).collect();
+    lists.into_iter().rev().flatten().copied().collect()
 }

@@ -104,7 +104,10 @@ impl HostRun<'_> {
             no_log: false,
         };
         let made = script(&args, &scope)?;
+        let gather = &self.batch.play.gather;
         let step = Step {
+            environment: Self::environment(gather, &view).unwrap_or_default(),
+            become_user: self.become_of(gather, &view).map_err(|e| e.to_string())?,
             text: made.text,
             library: library.to_vec(),
             files: made.files,
@@ -161,7 +164,7 @@ impl HostRun<'_> {
         self.run.connections.forget(self.name);
         let message = error.to_string();
         self.note(|summary| {
-            summary.unreachable = 1;
+            summary.unreachable += 1;
             summary.error.get_or_insert_with(|| message.clone());
         });
         lock(&self.run.unreachable).insert(self.name.to_owned());

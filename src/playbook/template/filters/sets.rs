@@ -29,6 +29,7 @@ pub(in super::super) static TABLE: &[Entry] = &[
     }),
     entry(&["unique"], "case_sensitive attribute", |c| {
         let (exact, path) = (c.flag(0, false), c.some(1).cloned());
+        let blind = c.some(0).is_some() && !exact && path.is_none();
         let mut seen = HashSet::new();
         let mut made = Vec::new();
         for item in c.items()? {
@@ -38,6 +39,11 @@ pub(in super::super) static TABLE: &[Entry] = &[
             };
             let key = match key.as_str() {
                 _ if key.is_undefined() => return Err(undefined()),
+                _ if blind && key.kind() == minijinja::value::ValueKind::Map => {
+                    return Err(super::super::call::bad(
+                        "`case_sensitive` means nothing for dictionaries: unhashable type: 'dict'",
+                    ));
+                }
                 Some(text) if !exact => Value::from(text.to_lowercase()),
                 _ => key,
             };

@@ -42,7 +42,7 @@ pub(super) static TABLE: &[Lookup] = &[
     }),
     lookup_of("sequence", &["start", "end", "count", "stride", "format"], |ask| {
         let mut found = Vec::new();
-        if ask.terms.is_empty() {
+        if ask.terms.is_empty() && !ask.options.is_empty() {
             found = Sequence::default().with_options(ask)?.made()?;
         }
         for term in ask.texts() {

@@ -31,7 +31,8 @@ fn key_and_options(ask: &Ask<'_>, term: &str) -> Result<(String, serde_json::Map
     let mut key: Vec<&str> = Vec::new();
     let known =
         ["file", "col", "keycol", "delimiter", "default", "encoding", "section", "type", "re", "case_sensitive"];
-    for word in term.split(' ').filter(|word| !word.is_empty()) {
+    let quoted = crate::playbook::modules::convert::blanks(term);
+    for word in quoted.iter().map(String::as_str).filter(|word| !word.is_empty()) {
         match word.split_once('=') {
             Some((name, value)) if known.contains(&name) => {
                 options.insert(name.to_owned(), Value::String(value.trim_matches(['"', '\'']).to_owned()));
