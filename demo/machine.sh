@@ -155,7 +155,9 @@ ln -s pts/ptmx dev/ptmx
 ln -s /proc/self/fd dev/fd
 for fd in 0:stdin 1:stdout 2:stderr; do ln -s "/proc/self/fd/${fd%:*}" "dev/${fd#*:}"; done
 mount -t tmpfs -o mode=0755,nosuid,nodev tmpfs run
-mkdir -p run/sshd run/lock
+mkdir -p run/sshd run/lock run/systemd
+# Programs inside may know what they run in.
+echo berth >run/systemd/container
 chmod 1777 run/lock
 find tmp -xdev -mindepth 1 -delete
 
@@ -167,4 +169,5 @@ for right in chown dac_override fowner fsetid kill setgid setuid setpcap net_bin
     sys_ptrace audit_write setfcap; do
     rights="$rights,+$right"
 done
+
 exec env -i PATH="$PATH" LANG=C.UTF-8 setpriv --bounding-set "$rights" /usr/sbin/sshd -D -e -p "$port" -o ListenAddress=127.0.0.1

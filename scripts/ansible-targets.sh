@@ -49,6 +49,10 @@ if [ "$(machine cat /root/at/mark 2>/dev/null)" != "$mark" ]; then
     machine 'ln -sf /root/at/bin/ansible-playbook /usr/local/bin/ansible-playbook
         [ -e /usr/local/bin/python ] || ln -s "$(command -v python3)" /usr/local/bin/python
         : >/root/at/bin/virtualenv.sh'
+    # As a test host has it: programs that targets call without installing them, and the controller's key opens it.
+    machine 'command -v getfacl || { apt-get update -q && apt-get install -qy acl; }' >"$state/log/packages.log" 2>&1 || true
+    machine '[ -f /root/.ssh/id_ed25519 ] || { mkdir -p -m 700 /root/.ssh; ssh-keygen -q -t ed25519 -N "" -f /root/.ssh/id_ed25519; }
+        cat /root/.ssh/id_ed25519.pub >/root/.ssh/authorized_keys; chmod 600 /root/.ssh/authorized_keys'
     machine 'cat >/root/at/mark' <<<"$mark"
 fi
 machine "cat >/root/at/run.sh" <<'EOF'
@@ -73,6 +77,8 @@ export ANSIBLE_ROLES_PATH=$at/targets ANSIBLE_CONFIG=$at/ansible.cfg ANSIBLE_HOS
     ANSIBLE_HOST_PATTERN_MISMATCH=error ANSIBLE_INVENTORY=/dev/null ANSIBLE_FORCE_COLOR=false \
     ANSIBLE_DEVEL_WARNING=false ANSIBLE_LIBRARY=/dev/null ANSIBLE_PLAYBOOK_DIR=$at \
     ANSIBLE_TEST_ANSIBLE_LIB_ROOT=/nonexistent
+# The target sets a fast clock for cron where systemd starts it; this is the same for init scripts.
+[ "$name" != cron ] || echo 'export LD_PRELOAD=/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1 FAKETIME="+0y x10"' >/etc/default/cron
 cd "$at"
 if [ -f "targets/$name/runme.sh" ]; then
     cd "targets/$name"

@@ -157,8 +157,12 @@ impl Loader {
                 }
                 match (value.text(), value.get("module").and_then(Node::text)) {
                     (Some(line), _) => {
-                        let (module, rest) = line.trim().split_once(char::is_whitespace).unwrap_or((line.trim(), ""));
-                        (module.to_owned(), Some(rest.to_owned()), None)
+                        let line = line.trim();
+                        // The name may be a template.
+                        let named = if line.starts_with("{{") { line.find("}}").map_or(0, |at| at + 2) } else { 0 };
+                        let cut = line[named..].find(char::is_whitespace).map_or(line.len(), |at| named + at);
+                        let (module, rest) = line.split_at(cut);
+                        (module.to_owned(), Some(rest.trim_start().to_owned()), None)
                     }
                     (None, Some(module)) => {
                         merged = with_inner_args(value);

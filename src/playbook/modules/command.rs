@@ -30,7 +30,7 @@ const ARGS: &[Arg] = &[
     with_default("strip_empty_ends", Kind::Bool, "true", "Cut newlines off the end of the output"),
     arg("executable", Kind::Path, "The shell to use, for `shell`"),
     with_default("warn", Kind::Bool, "false", "Taken for old playbooks; does nothing"),
-    with_default("expand_argument_vars", Kind::Bool, "true", "Expand `$NAME` in the words, for `command`"),
+    arg("expand_argument_vars", Kind::Bool, "Expand `$NAME` in the words, for `command`; default: true"),
 ];
 
 /// Runs a program, without a shell's meaning of `|`, `>` and `*`.
@@ -65,6 +65,7 @@ pub static RAW: Module = Module {
 
 fn command(args: &Args, _: &Scope) -> Result<Script, String> {
     let words = match args.get("argv") {
+        Some(_) if args.get("_raw_params").or(args.get("cmd")).is_some() => return Err(TOO_MANY.into()),
         Some(_) => args.list("argv"),
         None => split(line(args, "command")?)?,
     };
@@ -72,12 +73,30 @@ fn command(args: &Args, _: &Scope) -> Result<Script, String> {
         return Err("`command` has no command to run".into());
     }
     let expand = args.bool("expand_argument_vars").unwrap_or(true);
+    let warning = args.str("executable").map_or_else(String::new, |program| {
+        let text = "As of Ansible 2.4, the parameter 'executable' is no longer supported with the 'command' module.";
+        format!("warn {}\n", quote(&format!("{text} Not using '{program}'.")))
+    });
     let quoted: Vec<String> = words.iter().map(|word| if expand { expand_vars(word) } else { quote(word) }).collect();
     let cmd = serde_json::to_string(&words).map_err(|e| e.to_string())?;
-    Ok(script(args, &quoted.join(" "), &format!("outj cmd {}", quote(&cmd))))
+    // A program and never a word of the shell's own; one that is not there is told as Python tells it.
+    let mut made = script(args, &format!("b_exec {}", quoted.join(" ")), &format!("{warning}outj cmd {}", quote(&cmd)));
+    made.text.insert_str(0, PROGRAM);
+    let lost = quote(&format!("[Errno 2] No such file or directory: b'{}'", words[0]));
+    let program = &quoted[0];
+    let failed = "[ $? = 0 ] || fail 'non-zero return code'\n";
+    if let Some(text) = made.text.strip_suffix(failed) {
+        made.text = format!(
+            "{text}b_rc=$?\nif [ $b_rc = 127 ] && ! b_there {program}; then outj rc 2; out stdout ''; out stderr ''; fail {lost}; fi\n[ $b_rc = 0 ] || fail 'non-zero return code'\n"
+        );
+    }
+    Ok(made)
 }
 
 fn shell(args: &Args, _: &Scope) -> Result<Script, String> {
+    if args.get("expand_argument_vars").is_some() {
+        return Err("Unsupported parameters for (shell) module: expand_argument_vars".into());
+    }
     let line = line(args, "shell")?;
     let shell = args.str("executable").unwrap_or("/bin/sh");
     Ok(script(args, &format!("{} -c {}", quote(shell), quote(line)), &format!("out cmd {}", quote(line))))
@@ -97,11 +116,26 @@ fn raw(args: &Args, _: &Scope) -> Result<Script, String> {
     })
 }
 
+/// Runs a program in a process of its own; says whether one is there.
+const PROGRAM: &str = r#"b_exec() ( exec "$@" )
+b_there() {
+  case $1 in */*) [ -e "$1" ]; return ;; esac
+  b_path=$PATH:
+  while [ -n "$b_path" ]; do
+    [ ! -x "${b_path%%:*}/$1" ] || return 0
+    b_path=${b_path#*:}
+  done
+  return 1
+}
+"#;
+
+const TOO_MANY: &str = "parameters are mutually exclusive: _raw_params|cmd|argv";
+
 fn line<'a>(args: &'a Args, name: &str) -> Result<&'a str, String> {
     let line = match (args.str("_raw_params"), args.str("cmd")) {
-        (Some(_), Some(_)) => return Err(format!("`{name}` takes a free-form line or `cmd`, not both")),
+        (Some(_), Some(_)) => return Err(TOO_MANY.into()),
         (Some(line), None) | (None, Some(line)) => line,
-        (None, None) => return Err(format!("`{name}` has no command to run")),
+        (None, None) => return Err("one of the following is required: _raw_params, cmd, argv".into()),
     };
     if line.contains('\0') {
         return Err(format!("the command line of `{name}` holds a NUL character"));
@@ -115,22 +149,27 @@ fn script(args: &Args, run: &str, cmd: &str) -> Script {
     text.push('\n');
     if let Some(dir) = args.str("chdir") {
         let dir = expand_home(dir);
-        let _ = writeln!(text, "cd -- {dir} || {{ fail \"cannot change into \"{dir}; }}");
+        let _ = writeln!(text, "cd -P -- {dir} || {{ fail 'Unable to change directory before execution.'; }}");
+    }
+    if args.str("creates").is_some() || args.str("removes").is_some() {
+        text.push_str("did=Did; [ -z \"$CHECK\" ] || did=Would\n");
     }
     // A glob is not quoted, so that the shell finds what it stands for.
     if let Some(path) = args.str("creates") {
         let _ = writeln!(
             text,
-            "for p in {}; do [ ! -e \"$p\" ] || {{ outj rc 0; out stdout \"skipped, since $p exists\"; out msg \"Did not run command since '$p' exists\"; exit 0; }}; done",
-            glob(path)
+            "for p in {}; do [ ! -e \"$p\" ] || {{ outj rc 0; out stdout \"skipped, since $p exists\"; out msg \"$did not run command since \"{}\" exists\"; exit 0; }}; done",
+            glob(path),
+            quote(&format!("'{path}'"))
         );
     }
     if let Some(path) = args.str("removes") {
         let _ = writeln!(
             text,
-            "there=; for p in {}; do [ ! -e \"$p\" ] || there=1; done\n[ -n \"$there\" ] || {{ outj rc 0; out stdout \"skipped, since {} does not exist\"; out msg \"Did not run command since it does not exist\"; exit 0; }}",
+            "there=; for p in {}; do [ ! -e \"$p\" ] || there=1; done\n[ -n \"$there\" ] || {{ outj rc 0; out stdout \"skipped, since \"{}\" does not exist\"; out msg \"$did not run command since \"{}\" does not exist\"; exit 0; }}",
             glob(path),
-            path.replace(['"', '$', '`', '\\', '\n'], "?")
+            quote(path),
+            quote(&format!("'{path}'"))
         );
     }
     if args.str("creates").is_some() || args.str("removes").is_some() {

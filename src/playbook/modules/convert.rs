@@ -244,22 +244,83 @@ pub(in crate::playbook) fn bool_of(value: &Value) -> Option<bool> {
 pub fn of_free_form(module: &Module, line: &str) -> Result<Map<String, Value>, String> {
     let Some(free) = module.free_form else { return words(line) };
     let mut args = Map::new();
-    let mut rest = Vec::new();
-    for word in split(line) {
+    let mut text = String::new();
+    for piece in pieces(line) {
         let known =
             ["creates", "removes", "chdir", "executable", "warn", "stdin", "stdin_add_newline", "strip_empty_ends"];
-        match word.split_once('=') {
+        match piece.split_once('=') {
             Some((name, value)) if known.contains(&name) && module.args.iter().any(|arg| arg.name == name) => {
-                args.insert(name.to_owned(), Value::String(unquote(value)));
+                args.insert(name.to_owned(), Value::String(unquote(value.trim())));
             }
-            _ => rest.push(word),
+            _ => {
+                if !text.is_empty() && !text.ends_with('\n') {
+                    text.push(' ');
+                }
+                text.push_str(&piece);
+            }
         }
     }
-    let text = if args.is_empty() { line.trim().to_owned() } else { rest.join(" ") };
-    if !text.is_empty() {
+    if !text.trim().is_empty() {
         args.insert(free.to_owned(), Value::String(text));
     }
     Ok(args)
+}
+
+/// The words of a command line with the blanks and line ends behind them, as Ansible divides it: at single spaces and
+/// at line ends outside quotes and templates. A lone backslash at the end of a line joins it with the next.
+fn pieces(line: &str) -> Vec<String> {
+    let mut found: Vec<String> = Vec::new();
+    let mut quote = None;
+    let mut depths = [0_usize; 3];
+    let lines: Vec<&str> = line.split('\n').collect();
+    let tail = |found: &mut Vec<String>, more: &str| match found.last_mut() {
+        Some(last) => last.push_str(more),
+        None => found.push(more.to_owned()),
+    };
+    for (number, text) in lines.iter().enumerate() {
+        let mut joined = false;
+        for (place, word) in text.split(' ').enumerate() {
+            if word.is_empty() && place > 0 {
+                tail(&mut found, " ");
+                continue;
+            }
+            if word == "\\" && quote.is_none() {
+                joined = true;
+                continue;
+            }
+            let (was_quoted, was_deep) = (quote.is_some(), depths.iter().any(|depth| *depth > 0));
+            quote = quote_after(word, quote);
+            if was_quoted || was_deep {
+                let blank = if place == 0 { "" } else { " " };
+                tail(&mut found, &format!("{blank}{word}"));
+            } else if !word.is_empty() {
+                found.push(word.to_owned());
+            }
+            for (depth, (open, close)) in depths.iter_mut().zip([("{{", "}}"), ("{%", "%}"), ("{#", "#}")]) {
+                *depth = (*depth + word.matches(open).count()).saturating_sub(word.matches(close).count());
+            }
+        }
+        if number + 1 < lines.len() && !joined {
+            tail(&mut found, "\n");
+        }
+    }
+    found
+}
+
+/// The quote that is open behind a word.
+fn quote_after(word: &str, mut quote: Option<char>) -> Option<char> {
+    let mut before = None;
+    for c in word.chars() {
+        if matches!(c, '"' | '\'') && before != Some('\\') {
+            quote = match quote {
+                Some(open) if open == c => None,
+                None => Some(c),
+                open => open,
+            };
+        }
+        before = Some(c);
+    }
+    quote
 }
 
 /// `a=1 b="two words"` as a mapping.
@@ -453,5 +514,15 @@ mod tests {
             json!({"_raw_params": "ls -l 'a b'", "creates": "{{ x | default('y z') }}"})
         );
         assert_eq!(Value::Object(of_free_form(command, "X=1   env").unwrap()), json!({"_raw_params": "X=1   env"}));
+        let shell = super::super::find("shell").unwrap();
+        let text = "creates={{ a }}/b\nexecutable=\"/bin/ba sh\"\ncat <<END \\\n| tr a b\n  two  x\n'q\n  r'\nEND\n";
+        assert_eq!(
+            Value::Object(of_free_form(shell, text).unwrap()),
+            json!({
+                "creates": "{{ a }}/b",
+                "executable": "/bin/ba sh",
+                "_raw_params": "cat <<END | tr a b\n  two  x\n'q\n  r'\nEND\n"
+            })
+        );
     }
 }

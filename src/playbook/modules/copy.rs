@@ -8,8 +8,10 @@ use super::common::{
     text, with_default,
 };
 use super::{Act, Args, Kind, Module, Scope, Script};
+use crate::playbook::vault::{Keys, is_vault};
 use serde_json::Value;
 use std::{
+    io::Read as _,
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
 };
@@ -29,7 +31,7 @@ pub static COPY: Module = Module {
         with_default("local_follow", Kind::Bool, "true", "follow links in the source folder"),
         arg("directory_mode", Kind::Mode, "mode of folders made by a recursive copy"),
         arg("checksum", Kind::Str, "the SHA-1 that the file must have"),
-        with_default("decrypt", Kind::Bool, "true", "accepted; sources are not vaulted");
+        with_default("decrypt", Kind::Bool, "true", "a source that is a vault is opened");
         FILE_ARGS, BACKUP_ARGS, VALIDATE_ARGS
     ],
     free_form: None,
@@ -55,14 +57,16 @@ fn script(args: &Args, scope: &Scope) -> Result<Script, String> {
                 return Err(format!("can not use content with a dir as dest: `{dest}`"));
             }
             step.attributes(args)?;
-            let file =
-                Put { dest, name: "content", source: Source::Bytes(written(content).into_bytes()), key: "content" };
+            let file = Put { dest, name: "", source: Source::Bytes(written(content).into_bytes()), key: "content" };
             put(&mut step, args, file)?;
         }
         (Some(src), None) if flag(args, "remote_src") => {
             remote(&mut step, args, src, dest, preserve)?;
         }
-        (Some(src), None) => local(&mut step, args, &find(src, "files", scope)?, src, dest, preserve)?,
+        (Some(src), None) => {
+            let keys = (!super::common::given(args, "decrypt") || flag(args, "decrypt")).then_some(scope.vault);
+            local(&mut step, args, &find(src, "files", scope)?, src, dest, preserve, keys)?;
+        }
     }
     Ok(step.finish(listed).done())
 }
@@ -110,13 +114,21 @@ fn remote(step: &mut Step, args: &Args, src: &str, dest: &str, preserve: bool) -
     Ok(())
 }
 
-fn local(step: &mut Step, args: &Args, path: &Path, src: &str, dest: &str, preserve: bool) -> Result<(), String> {
+fn local(
+    step: &mut Step,
+    args: &Args,
+    path: &Path,
+    src: &str,
+    dest: &str,
+    preserve: bool,
+    keys: Option<&Keys>,
+) -> Result<(), String> {
     let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     if !path.is_dir() {
         if !path.is_file() {
             return Err(format!("the source `{src}` is not a file"));
         }
-        let source = read(path)?;
+        let source = read_as(path, keys)?;
         if let Some(wanted) = text(args, "checksum").filter(|sum| !sum.is_empty()) {
             let seen = super::common::put::Seen::of(&source)?;
             if !seen.sha1.eq_ignore_ascii_case(wanted) {
@@ -138,16 +150,25 @@ fn local(step: &mut Step, args: &Args, path: &Path, src: &str, dest: &str, prese
     let follow = !super::common::given(args, "local_follow") || flag(args, "local_follow");
     let real = path.canonicalize().map_err(|why| format!("cannot read `{}`: {why}", path.display()))?;
     walk(path, Path::new(""), follow, &mut vec![real], &mut found)?;
-    found.sort_by(|a, b| a.0.cmp(&b.0));
+    // A folder before what is in it, its files before its folders.
+    found.sort_by_cached_key(|(below, found)| {
+        let mut key: Vec<(bool, std::ffi::OsString)> = below.iter().map(|part| (true, part.to_owned())).collect();
+        if let Some(last) = key.last_mut() {
+            last.0 = matches!(found, Found::Folder);
+        }
+        key
+    });
     let mut folder = args.clone();
     if let Some(mode) = args.0.get("directory_mode").or_else(|| args.0.get("mode").filter(|mode| folder_mode(mode))) {
         folder.0.insert("mode".to_owned(), mode.clone());
     } else {
         folder.0.shift_remove("mode");
     }
-    step.attributes(&folder)?;
+    step.attributes(&folder)?.run("b_pwd=$PWD");
     step.set_path("b_path", &top)?.set_flag("b_quiet", true).run("b_put_folder");
     for (number, (below, found)) in found.iter().enumerate() {
+        // To put a file is to go where it is.
+        step.run("[ \"$PWD\" = \"$b_pwd\" ] || cd -- \"$b_pwd\" || fail \"the folder \\`$b_pwd\\` is gone\"");
         let here = path.join(below);
         let there = format!("{}/{}", top.trim_end_matches('/'), below.to_string_lossy());
         match found {
@@ -160,7 +181,11 @@ fn local(step: &mut Step, args: &Args, path: &Path, src: &str, dest: &str, prese
             Found::File => {
                 let args = &without_preserve(args, preserve, Some(&here));
                 step.attributes(args)?;
-                put(step, args, Put { dest: &there, name: "", source: read(&here)?, key: &format!("src{number}") })?;
+                put(
+                    step,
+                    args,
+                    Put { dest: &there, name: "", source: read_as(&here, keys)?, key: &format!("src{number}") },
+                )?;
             }
         }
     }
@@ -175,7 +200,28 @@ fn folder_mode(mode: &Value) -> bool {
 
 /// The bytes of a small file, the place of a large one.
 pub fn read(path: &Path) -> Result<Source, String> {
+    read_as(path, None)
+}
+
+/// The same; with passwords, what is inside when the file is a vault.
+pub fn read_as(path: &Path, keys: Option<&Keys>) -> Result<Source, String> {
     let wrong = |why: std::io::Error| format!("cannot read `{}`: {why}", path.display());
+    if let Some(keys) = keys {
+        let mut start = Vec::new();
+        let mark = b"$ANSIBLE_VAULT;".len() as u64;
+        std::fs::File::open(path).map_err(wrong)?.take(mark).read_to_end(&mut start).map_err(wrong)?;
+        if is_vault(&start) {
+            let text = std::fs::read_to_string(path).map_err(wrong)?;
+            return match keys.open(&text) {
+                Ok(plain) => Ok(Source::Bytes(plain.to_vec())),
+                Err(_) if keys.is_empty() => {
+                    let shown = path.display();
+                    Err(format!("A vault password or secret must be specified to decrypt {shown}"))
+                }
+                Err(why) => Err(format!("`{}`: {why}", path.display())),
+            };
+        }
+    }
     if path.metadata().map_err(wrong)?.len() > INSIDE {
         return Ok(Source::File(path.to_owned()));
     }

@@ -36,10 +36,10 @@ fn script(args: &Args, scope: &Scope) -> Result<Script, String> {
     let state = text(args, "state").unwrap_or_default();
     let linking = matches!(state, "link" | "hard");
     if given(args, "src") && !linking && !state.is_empty() {
-        return Err(format!("src option requires state to be 'link' or 'hard', not `{state}`"));
+        return Err("src option requires state to be 'link' or 'hard'".to_owned());
     }
     if flag(args, "recurse") && !matches!(state, "directory" | "") {
-        return Err("`recurse` goes with `state: directory`".to_owned());
+        return Err("recurse option requires state to be 'directory'".to_owned());
     }
     let mut step = Step::new(scope);
     for (name, var) in [("access_time", "b_atime"), ("modification_time", "b_mtime")] {
@@ -72,6 +72,9 @@ fn script(args: &Args, scope: &Scope) -> Result<Script, String> {
         (state, _) => state,
     };
     step.run("b_parts=$DIFF\nb_given=$b_path\n[ -z \"$DIFF\" ] || b_d path \"$b_given\" \"$b_given\"");
+    if scope.check && state != "absent" {
+        step.run("b_file_known");
+    }
     Ok(step.run(&format!("b_file_{verb}")).finish(finish).done())
 }
 
@@ -126,7 +129,7 @@ mod tests {
             assert!(check.changed && !trial.path("a b").exists(), "{check:?}");
             let first = trial.run(shell, &FILE, &task);
             assert!(first.changed, "{first:?}");
-            assert_eq!(first.text("mode"), "2750");
+            assert_eq!(first.text("mode"), "02750");
             assert_eq!(trial.mode("a b"), 0o2750, "new parents get the mode, too");
             let again = trial.run(shell, &FILE, &task);
             assert!(!again.changed && again.failed.is_none(), "{again:?}");

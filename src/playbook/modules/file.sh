@@ -36,6 +36,11 @@ b_file_times() {
     if [ "$b_t" = a ]; then b_d atime "$(stat -L -c %X -- "$b_path")" "$b_atime"; else b_d mtime "$(stat -L -c %Y -- "$b_path")" "$b_mtime"; fi
   done
   [ -z "$CHECK" ] || return 0
+  if [ "$b_y$b_atime$b_mtime" = ' a mnownow' ]; then
+    # Both at once is for all who may write.
+    b_x=$(touch -c -- "$b_path" 2>&1) || fail "cannot touch \`$b_path\`: $b_x"
+    return 0
+  fi
   for b_t in $b_y; do
     if [ "$b_t" = a ]; then b_w=$b_atime; else b_w=$b_mtime; fi
     case $b_w in now) set -- ;; *) set -- -t "$b_w" ;; esac
@@ -46,11 +51,29 @@ b_file_attrs() {
   [ "$b_T" = absent ] || b_file_times
   if b_attrs "$b_path"; then [ -n "$CHECK" ] || b_look "$b_path"; fi
 }
+# b_file_known: warns of an owner or group that is not there; in check mode an earlier task may have meant to make it.
+b_file_known() {
+  case $b_owner in
+    '') ;;
+    *[!0-9]*) id -u "$b_owner" >/dev/null 2>&1 || warn "failed to look up user $b_owner. Create user up to this point in real play" ;;
+    *) b_file_named passwd "$b_owner" || warn "failed to look up user with uid $b_owner. Create user up to this point in real play" ;;
+  esac
+  case $b_group in
+    '') ;;
+    *[!0-9]*) grep -q "^$b_group:" /etc/group || getent group "$b_group" >/dev/null 2>&1 || warn "failed to look up group $b_group. Create group up to this point in real play" ;;
+    *) b_file_named group "$b_group" || warn "failed to look up group with gid $b_group. Create group up to this point in real play" ;;
+  esac
+}
+b_file_named() { cut -d: -f3 "/etc/$1" | grep -qx "$2" || getent "$1" "$2" >/dev/null 2>&1; }
 b_file_as_is() {
   b_look "$b_path"
+  if [ -n "$b_src" ]; then
+    case $b_T in link) b_file_link; return 0 ;; file) [ "$b_LINKS" -le 1 ] || { b_file_hard; return 0; } ;; esac
+    out path "$b_path"
+    fail "src option requires state to be 'link' or 'hard'"
+  fi
   case $b_T in
-    absent) fail "file ($b_path) is absent, cannot continue" ;;
-    link) if [ -n "$b_src" ]; then b_file_link; return 0; fi ;;
+    absent) out path "$b_path"; out state absent; fail "file ($b_path) is absent, cannot continue" ;;
   esac
   b_file_follow
   b_file_attrs
@@ -136,6 +159,9 @@ b_file_touch() {
   if [ "$b_T" = absent ] || [ "$b_T" = link ] && [ ! -e "$b_path" ]; then
     changed
     if [ -n "$CHECK" ]; then out dest "$b_path"; return 0; fi
+    # What cannot get its owner and mode is not left behind.
+    b_new=$b_path
+    [ "$b_T" = link ] || trap '[ $? = 0 ] || rm -f -- "$b_new"' 0
     : >>"$b_path" || fail "cannot create \`$b_path\`; does its folder exist?"
     # A new file's times are now.
     case $b_atime in now) b_atime=preserve ;; esac
@@ -159,7 +185,7 @@ b_file_link() {
   out src "$b_src"
   case $b_src in /*) b_to=$b_src ;; *) case $b_path in */*) b_to=${b_path%/*}/$b_src ;; *) b_to=$b_src ;; esac ;; esac
   if [ -z "$b_force" ] && [ ! -e "$b_to" ] && [ -z "$CHECK" ]; then
-    fail "src file does not exist, use \`force: true\` if you really want to create the link: $b_to"
+    fail "src file does not exist, use 'force=yes' if you really want to create the link: $b_to"
   fi
   b_x=
   case $b_T in

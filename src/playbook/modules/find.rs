@@ -63,7 +63,7 @@ const SH: &str = r#"
 b_find() {
   if [ ! -d "$1" ]; then b_skipped="$b_skipped$b_tok$1"; return 0; fi
   case $1 in -*) set -- "./$1" ;; esac
-  find $b_L "$1" -mindepth 1 $b_depth -exec stat -c "$b_tok%f %a %u %g %s %h %i %d %X %Y %Z %b %o %t %T %U:%G/%n" {} + 2>>"$b_log" || b_bad=1
+  find $b_L "$1" -mindepth 1 $b_depth -exec stat -c "$b_tok%f %a %u %g %s %h %i %d %.X %.Y %.Z %b %o %t %T %U:%G/%n" {} + 2>>"$b_log" || b_bad=1
 }
 b_find_all() {
   b_skipped= b_bad=

@@ -31,6 +31,16 @@ fn script(args: &Args, scope: &Scope) -> Result<Script, String> {
     if flag(args, "non_unique") && !given(args, "gid") {
         return Err("`non_unique` needs `gid`".to_owned());
     }
+    if flag(args, "local") {
+        if let Some(name) = ["gid_min", "gid_max"].into_iter().find(|name| given(args, name)) {
+            return Err(format!("'{name}' can not be used with 'local'"));
+        }
+        if flag(args, "force") {
+            return Err(
+                "force is not a valid option for local, force=True and local=True are mutually exclusive".into()
+            );
+        }
+    }
     let mut step = Step::new(scope);
     step.set("b_name", name)?
         .set_opt("b_gid", text_of(args, "gid").as_deref())?

@@ -314,6 +314,8 @@ pub struct Scope<'a> {
     pub eval: &'a dyn Fn(&str) -> Result<Value, String>,
     /// Whether a condition, as in `when`, holds.
     pub judge: &'a dyn Fn(&str) -> Result<bool, String>,
+    /// Opens files that are vaults.
+    pub vault: &'a crate::playbook::vault::Keys,
     /// Look only, change nothing.
     pub check: bool,
     /// Say what would change, before and after.

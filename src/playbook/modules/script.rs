@@ -2,7 +2,7 @@
 
 use super::command::finish;
 use super::common::{Step, arg, beside::Source, quote, text};
-use super::copy::find;
+use super::copy::{find, read_as};
 use super::{Act, Args, Kind, Module, Scope, Script};
 
 /// The module.
@@ -17,7 +17,7 @@ pub static SCRIPT: Module = Module {
         arg("creates", Kind::Path, "skip when this path exists"),
         arg("removes", Kind::Path, "skip unless this path exists"),
         arg("executable", Kind::Str, "the program that reads the script"),
-        arg("decrypt", Kind::Bool, "accepted: an encrypted script is not run as it is"),
+        arg("decrypt", Kind::Bool, "a script that is a vault is opened"),
     ],
     free_form: Some("_raw_params"),
     act: Act::Shell { library: &[], script },
@@ -56,7 +56,10 @@ fn script(args: &Args, scope: &Scope) -> Result<Script, String> {
         }
         return Ok(step.done());
     }
-    let bytes = std::fs::read(&path).map_err(|why| format!("cannot read `{}`: {why}", path.display()))?;
+    let decrypt = args.bool("decrypt").unwrap_or(true);
+    let Source::Bytes(bytes) = read_as(&path, decrypt.then_some(scope.vault))?.whole()? else {
+        return Err(format!("cannot read `{}`", path.display()));
+    };
     let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     let plain = !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b));
     let name = if plain { name } else { "script".to_owned() };

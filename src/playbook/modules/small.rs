@@ -20,6 +20,7 @@ pub static SLURP: Module = Module {
                 .run(
                     "b_x=$(LC_ALL=C head -c 0 -- \"$b_src\" 2>&1)\n\
                      case $b_x in *'ermission denied'*) fail \"File is not readable: $b_src\" ;; *'No such file'*) fail \"File not found: $b_src\" ;; esac\n\
+                     case $b_x in *'ot a directory'*) fail \"Unable to slurp file: $b_src\" ;; esac\n\
                      [ -r \"$b_src\" ] || fail \"File is not readable: $b_src\"\n\
                      [ ! -d \"$b_src\" ] || fail \"Source is a directory and must be a file: $b_src\"\n\
                      [ \"$(wc -c <\"$b_src\")\" -le 3000000 ] || fail \"\\`$b_src\\` is too large to be read at once; \\`fetch\\` brings large files\"\n\

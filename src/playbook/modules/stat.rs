@@ -44,7 +44,7 @@ b_stat() {
   out path "$b_path"
   if [ -n "$b_follow" ]; then b_L=-L; [ -e "$b_path" ] || return 0
   else b_L=; [ -e "$b_path" ] || [ -h "$b_path" ] || return 0; fi
-  b_x=$(stat $b_L -c '%f %a %u %g %s %h %i %d %X %Y %Z %b %o %t %T %U:%G' -- "$b_path" 2>&1) || fail "cannot look at \`$b_path\`: $b_x"
+  b_x=$(stat $b_L -c '%f %a %u %g %s %h %i %d %.X %.Y %.Z %b %o %t %T %U:%G' -- "$b_path" 2>&1) || fail "cannot look at \`$b_path\`: $b_x"
   out raw "$b_x"
   # What the task's user may do with it.
   b_y=
@@ -127,6 +127,8 @@ pub fn facts(raw: &str) -> Map<String, Value> {
     let (numbers, names) = raw.rsplit_once(' ').map_or((raw, ""), |(numbers, _)| (numbers, &raw[numbers.len() + 1..]));
     let field: Vec<&str> = numbers.split(' ').collect();
     let number = |at: usize| field.get(at).and_then(|text| text.parse::<u64>().ok()).unwrap_or_default();
+    // With parts of seconds where the host's `stat` knows them.
+    let time = |at: usize| field.get(at).and_then(|text| text.parse::<f64>().ok()).unwrap_or_default();
     let hex = |at: usize| field.get(at).and_then(|text| u64::from_str_radix(text, 16).ok()).unwrap_or_default();
     let bits = hex(0);
     let mut stat = Map::new();
@@ -143,8 +145,7 @@ pub fn facts(raw: &str) -> Map<String, Value> {
         stat.insert(name.to_owned(), number(at).into());
     }
     for (at, name) in [(8, "atime"), (9, "mtime"), (10, "ctime")] {
-        #[expect(clippy::cast_precision_loss, reason = "seconds fit a double for ages")]
-        stat.insert(name.to_owned(), (number(at) as f64).into());
+        stat.insert(name.to_owned(), time(at).into());
     }
     stat.insert("block_size".to_owned(), number(12).into());
     stat.insert("device_type".to_owned(), (hex(13) << 8 | hex(14)).into());

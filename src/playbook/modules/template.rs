@@ -26,7 +26,7 @@ pub static TEMPLATE: Module = Module {
             choices: &["\n", "\r", "\r\n", "\\n", "\\r", "\\r\\n"],
             ..arg("newline_sequence", Kind::Str, "how lines end; default: a line feed")
         },
-        arg("output_encoding", Kind::Str, "only utf-8"),
+        arg("output_encoding", Kind::Str, "in which the file is written: utf-8, windows-1252, iso-8859-2, …; default: utf-8"),
         with_default("trim_blocks", Kind::Bool, "true", "the line end after a statement goes"),
         with_default("lstrip_blocks", Kind::Bool, "false", "white space before a statement goes"),
         arg("block_start_string", Kind::Str, "before a statement; default: {%"),
@@ -68,13 +68,25 @@ fn style(args: &Args) -> Style {
     style
 }
 
-fn script(args: &Args, scope: &Scope) -> Result<Script, String> {
-    if let Some(other) = text(args, "output_encoding").filter(|name| !matches!(*name, "utf-8" | "utf8" | "UTF-8")) {
-        return Err(format!("`output_encoding: {other}` is not supported; only `utf-8` is"));
+/// The text in another encoding than UTF-8.
+fn encoded(text: String, name: Option<&str>) -> Result<Vec<u8>, String> {
+    let Some(name) = name else { return Ok(text.into_bytes()) };
+    let known = encoding_rs::Encoding::for_label(name.to_lowercase().replace('_', "-").as_bytes());
+    // UTF-16 is read, never written, by those who made these tables.
+    let Some(encoding) = known.filter(|known| known.output_encoding() == *known) else {
+        return Err(format!("unknown encoding: {name}"));
+    };
+    match encoding.encode(&text) {
+        (bytes, _, false) => Ok(bytes.into_owned()),
+        _ => Err(format!("the rendered text has characters that `{name}` does not have")),
     }
+}
+
+fn script(args: &Args, scope: &Scope) -> Result<Script, String> {
     let src = text(args, "src").unwrap_or_default();
     let path = find(src, "templates", scope)?;
-    let bytes = (scope.render_file)(&path, src, text(args, "dest").unwrap_or_default(), style(args))?;
+    let made = (scope.render_file)(&path, src, text(args, "dest").unwrap_or_default(), style(args))?;
+    let bytes = encoded(made, text(args, "output_encoding").filter(|name| !name.is_empty()))?;
     let mut args = args.clone();
     if text(&args, "mode") == Some("preserve") {
         let meta = path.metadata().map_err(|why| format!("cannot read `{}`: {why}", path.display()))?;
@@ -84,7 +96,7 @@ fn script(args: &Args, scope: &Scope) -> Result<Script, String> {
     let mut step = Step::new(scope);
     step.attributes(&args)?;
     let dest = text(&args, "dest").unwrap_or_default();
-    put(&mut step, &args, Put { dest, name: &name, source: Source::Bytes(bytes.into_bytes()), key: "src" })?;
+    put(&mut step, &args, Put { dest, name: &name, source: Source::Bytes(bytes), key: "src" })?;
     Ok(step.finish(listed).done())
 }
 
@@ -111,8 +123,14 @@ mod tests {
                 args(&TEMPLATE, "{src: d/o.j2, dest: out, variable_start_string: '[[', variable_end_string: ']]'}");
             assert!(trial.run(shell, &TEMPLATE, &other).failed.is_none());
             assert_eq!(trial.read("out"), "hello you {{ who }}\n");
-            let other = args(&TEMPLATE, "{src: d/o.j2, dest: out, output_encoding: koi8-r}");
-            assert!(trial.run(shell, &TEMPLATE, &other).failed.unwrap().contains("only `utf-8` is"));
+            trial.write("e.j2", "é\n", 0o640);
+            let other = args(&TEMPLATE, "{src: d/e.j2, dest: out, output_encoding: windows-1252}");
+            assert!(trial.run(shell, &TEMPLATE, &other).failed.is_none());
+            assert_eq!(std::fs::read(trial.path("out")).unwrap(), b"\xe9\n");
+            let other = args(&TEMPLATE, "{src: d/e.j2, dest: out, output_encoding: koi8-r}");
+            assert!(trial.run(shell, &TEMPLATE, &other).failed.unwrap().contains("does not have"));
+            let other = args(&TEMPLATE, "{src: d/e.j2, dest: out, output_encoding: morse}");
+            assert!(trial.run(shell, &TEMPLATE, &other).failed.unwrap().contains("unknown encoding"));
         }
     }
 }

@@ -60,6 +60,7 @@ fn step(module: &Module, args: &Args, trial: &Trial) -> Result<(Step, Finish), S
         render_file: &|path, _, _, _| render(&std::fs::read_to_string(path).map_err(|why| why.to_string())?),
         eval: &eval,
         judge: &judge,
+        vault: &crate::playbook::vault::Keys::default(),
         check: trial.check,
         diff: trial.diff,
         no_log: false,

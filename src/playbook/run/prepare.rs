@@ -45,6 +45,9 @@ pub(super) struct Manner {
     pub(super) delegate: Option<String>,
 }
 
+/// Modules of which Ansible does a part on the controller, so that they do not go into the background.
+const NEVER_ASYNC: &[&str] = &["assemble", "copy", "fetch", "gather_facts", "raw", "script", "template", "unarchive"];
+
 impl HostRun<'_> {
     /// The items of a loop; `None` when the task has none.
     pub(super) fn items_of(task: &Task, view: &Arc<View>) -> Result<Option<Vec<Value>>, Error> {
@@ -128,7 +131,7 @@ impl HostRun<'_> {
 
     pub(super) fn manner(task: &Task, view: &Arc<View>) -> Result<Manner, Error> {
         let common = &task.common;
-        let flag = |value: &Option<Value>| value.as_ref().map_or(Ok(false), |value| template::truth(view, value));
+        let flag = |value: &Option<Value>| value.as_ref().map_or(Ok(false), |value| template::flag(view, value));
         // With a loop these may name the item; then each round says it.
         let looped = task.repeat.is_some();
         let later = |found: Result<bool, Error>| match found {
@@ -162,7 +165,7 @@ impl HostRun<'_> {
         let view = self.view(task, top);
         let mut manner = manner.clone();
         if item.is_some() {
-            let flag = |value: &Option<Value>| value.as_ref().map_or(Ok(false), |value| template::truth(&view, value));
+            let flag = |value: &Option<Value>| value.as_ref().map_or(Ok(false), |value| template::flag(&view, value));
             manner.no_log = flag(&task.common.no_log)?;
         }
         let mut work = match self.work(task, &view, &mut manner) {
@@ -356,7 +359,7 @@ impl HostRun<'_> {
             return Err(Error::Pending);
         }
         let flag = |value: &Option<Value>, default: bool| {
-            value.as_ref().map_or(Ok(default), |value| template::truth(view, value))
+            value.as_ref().map_or(Ok(default), |value| template::flag(view, value))
         };
         let options = self.run.options;
         let check = flag(&task.common.check_mode, options.check)?;
@@ -391,6 +394,7 @@ impl HostRun<'_> {
             render_file: &render_file,
             eval: &eval,
             judge: &judge,
+            vault: &self.run.options.vault,
             check,
             diff,
             no_log: manner.no_log,
@@ -410,11 +414,9 @@ impl HostRun<'_> {
         if seconds > 0 && check {
             return Ok(Work::Fail("check mode and async cannot be used on same task".into()));
         }
-        if seconds > 0 && !matches!(module.act, Act::Shell { .. }) {
-            return Ok(Work::Fail(format!(
-                "async is not supported for this task: `{}` works on the controller",
-                module.name
-            )));
+        let alone = !matches!(module.act, Act::Shell { .. }) || NEVER_ASYNC.contains(&module.name);
+        if seconds > 0 && alone {
+            return Ok(Work::Fail(format!("This action ({}) does not support async.", module.name)));
         }
         let work = match &module.act {
             Act::Controller(act) => Work::Done(act(&args, &scope)),
@@ -502,8 +504,8 @@ impl HostRun<'_> {
             own.clone_from(&self.batch.play.common.become_it);
         }
         let on = match (var("ansible_become")?, &own) {
-            (Some(value), _) => template::truth(view, &value)?,
-            (None, Some(value)) => template::truth(view, value)?,
+            (Some(value), _) => template::flag(view, &value)?,
+            (None, Some(value)) => template::flag(view, value)?,
             (None, None) => options.become_it,
         };
         if !on {

@@ -28,7 +28,7 @@ use serde_json::Value;
 pub use dump::{json_text, py_str, yaml_text};
 pub use file::file;
 pub(super) use lookups::lookup;
-pub use render::{expression, expression_syntax, is_lone, syntax, text, truth, value};
+pub use render::{expression, expression_syntax, flag, is_lone, syntax, text, truth, value};
 pub use style::Style;
 pub use trust::{UNTRUSTED, is_written, written};
 pub use view::{Facts, Layer, Special, View};

@@ -47,12 +47,22 @@ pub fn text(view: &Arc<View>, source: &str) -> Result<String, Error> {
 
 /// Renders the text of a file, in its style.
 pub(super) fn styled(view: &Arc<View>, source: &str, name: &str, style: &Style) -> Result<String, minijinja::Error> {
-    let made = plainly(view, source, name, style);
-    if !made.as_ref().is_err_and(lacks_operator) {
-        return made;
+    let mut made = plainly(view, source, name, style);
+    if made.as_ref().is_err_and(lacks_operator) {
+        let with_calls = source::in_expressions(source, source::operators_as_calls);
+        if with_calls != source {
+            made = plainly(view, &with_calls, name, style);
+        }
     }
-    let with_calls = source::in_expressions(source, source::operators_as_calls);
-    if with_calls == source { made } else { plainly(view, &with_calls, name, style) }
+    made.map(|text| with_line_ends_of(source, text, &style.newline))
+}
+
+/// The text, with at least as many line ends behind as its source has.
+fn with_line_ends_of(source: &str, mut text: String, newline: &str) -> String {
+    let behind = |text: &str| text.bytes().rev().take_while(|byte| *byte == b'\n').count();
+    let lacking = behind(source).saturating_sub(behind(&text));
+    text.extend(std::iter::repeat_n(newline, lacking));
+    text
 }
 
 fn plainly(view: &Arc<View>, source: &str, name: &str, style: &Style) -> Result<String, minijinja::Error> {
@@ -111,6 +121,23 @@ pub fn expression(view: &Arc<View>, source: &str) -> Result<Value, Error> {
 pub fn truth(view: &Arc<View>, condition: &Value) -> Result<bool, Error> {
     fresh(view);
     judge(view, condition).map_err(|e| explain(view, &e))
+}
+
+/// What a keyword such as `become` or `ignore_errors` says: a bool, a word for one, or a template that gives one.
+pub fn flag(view: &Arc<View>, given: &Value) -> Result<bool, Error> {
+    let made = match given {
+        Value::String(text) if has_marks(text) => value(view, given)?,
+        other => other.clone(),
+    };
+    if made.is_null() {
+        return Ok(false);
+    }
+    bool_of(&made).ok_or_else(|| {
+        Error::Wrong(format!(
+            "`{}` is no valid boolean",
+            fault::short(&crate::playbook::modules::convert::text_of(&made))
+        ))
+    })
 }
 
 fn judge(view: &Arc<View>, condition: &Value) -> Result<bool, minijinja::Error> {
@@ -243,7 +270,8 @@ pub(super) fn deep(view: &Arc<View>, value: &Value) -> Result<Jinja, minijinja::
 
 /// One text: a lone expression keeps its type, and so does what one expression alone gives among statements.
 fn one(view: &Arc<View>, text: &str) -> Result<Jinja, minijinja::Error> {
-    if let Some(inner) = lone(text.trim()) {
+    let body = text.strip_suffix('\n').unwrap_or(text);
+    if let Some(inner) = lone(body) {
         let inner = inner.strip_prefix(['-', '+']).unwrap_or(inner);
         let inner = inner.strip_suffix(['-', '+']).unwrap_or(inner);
         let inner = source::double_backslashes(inner);
@@ -253,7 +281,11 @@ fn one(view: &Arc<View>, text: &str) -> Result<Jinja, minijinja::Error> {
                 note_culprit(view, &inner);
                 return Err(ErrorKind::UndefinedError.into());
             }
-            return Ok(made);
+            // A line end behind belongs to text only.
+            return Ok(match made.as_str() {
+                Some(words) if body != text && !words.ends_with('\n') => Jinja::from(format!("{words}\n")),
+                _ => made,
+            });
         }
     }
     let (style, body) = Style::default().header(text).map_err(|e| minijinja::Error::new(ErrorKind::SyntaxError, e))?;

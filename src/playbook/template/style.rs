@@ -19,7 +19,7 @@ pub struct Style {
     pub trim_blocks: bool,
     /// White space before a statement goes.
     pub lstrip_blocks: bool,
-    /// The last line end stays.
+    /// The last line end stays in parts that are included; a whole text keeps its line ends anyway.
     pub keep_trailing_newline: bool,
     /// What lines end with.
     pub newline: String,
@@ -36,7 +36,7 @@ impl Default for Style {
             line_comment: None,
             trim_blocks: true,
             lstrip_blocks: false,
-            keep_trailing_newline: true,
+            keep_trailing_newline: false,
             newline: "\n".into(),
         }
     }
@@ -55,7 +55,7 @@ impl Style {
         for pair in split_outside_quotes(line) {
             let (key, value) = pair
                 .split_once(':')
-                .ok_or_else(|| format!("`#jinja2:` wants pairs `name: value`, and `{}` is none", pair.trim()))?;
+                .ok_or_else(|| format!("Missing key-value separator `:` in '#jinja2:' override pair '{pair}'."))?;
             self.set(key.trim(), value.trim())?;
         }
         Ok((self, body))

@@ -163,7 +163,7 @@ b_more() {
 }
 # b_report PATH: the facts of b_look as Ansible names them.
 b_report() {
-  case $b_M in ?) b_x=000$b_M ;; ??) b_x=00$b_M ;; ???) b_x=0$b_M ;; *) b_x=$b_M ;; esac
+  case $b_M in ?) b_x=000$b_M ;; ??) b_x=00$b_M ;; *) b_x=0$b_M ;; esac
   b_y=$b_T
   if [ "$b_T" = file ] && [ "$b_LINKS" -gt 1 ]; then b_y=hard; fi
   outs Juid "$b_UID" Jgid "$b_GID" Oowner "$b_U" Ogroup "$b_G" Omode "$b_x" Jsize "$b_SIZE" Ostate "$b_y"

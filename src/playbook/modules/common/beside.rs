@@ -34,6 +34,16 @@ pub enum Source {
 }
 
 impl Source {
+    /// All of it here.
+    pub fn whole(self) -> Result<Self, String> {
+        match self {
+            Self::File(path) => {
+                std::fs::read(&path).map(Self::Bytes).map_err(|why| format!("cannot read `{}`: {why}", path.display()))
+            }
+            bytes @ Self::Bytes(_) => Ok(bytes),
+        }
+    }
+
     /// Begins to read.
     pub fn open(&self) -> Result<Box<dyn Read + Send + '_>, String> {
         Ok(match self {

@@ -2,7 +2,10 @@
 b_put_where() {
   case $b_dest in
     */) b_dest=$b_dest$b_name ;;
-    *) [ ! -d "$b_dest" ] || b_dest=${b_dest%/}/$b_name ;;
+    *) if [ -d "$b_dest" ]; then
+      [ -n "$b_name" ] || fail "can not use content with a dir as dest"
+      b_dest=${b_dest%/}/$b_name
+    fi ;;
   esac
   if [ -n "$b_follow" ] && [ -h "$b_dest" ]; then b_real "$b_dest"; b_dest=$b_path; fi
   b_look_in "$b_dest"
@@ -50,6 +53,7 @@ b_put() {
     [ -n "$b_m" ] || b_m=$b_M
   fi
   b_stage "$b_dest"
+  [ -n "${b_sent-}" ] || out src "${b_here%/}/${b_stg:+${b_stg#./}/}$b_grow"
   case $b_m in
     *[!0-7]*)
       b_um=$(umask)
@@ -136,6 +140,7 @@ b_put_remote() {
     *) fail "Remote src \`$b_from\` is a $b_T, not a file" ;;
   esac
   case $b_from in /*) ;; *) b_from=$PWD/$b_from ;; esac
+  b_sent=1
   out src "$b_from"
   b_x=$(sha1sum <"$b_from") || fail "cannot read \`$b_from\`"
   b_x=${b_x%% *}

@@ -265,6 +265,7 @@ fn script_of(module: &Module, args: &Args, search: &[PathBuf], before: &str) -> 
         },
         eval: &|text| Err(format!("no `{text}` here")),
         judge: &|text| Err(format!("no `{text}` here")),
+        vault: &crate::playbook::vault::Keys::default(),
         check: before.contains("CHECK=1"),
         diff: true,
         no_log: false,

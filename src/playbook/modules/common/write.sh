@@ -67,7 +67,8 @@ b_place() {
   b_g2=$2
   if [ -n "$b_dg" ]; then case $2 in '') ;; "$b_dg" | "$b_dG") b_g2= ;; *) b_g2=: ;; esac; fi
   if ! b_me "$1" "$b_g2" "$b_grow"; then
-    b_x=$(chown -h -- "$1${2:+:$2}" "$b_grow" 2>&1) || fail "chown failed: $b_x"
+    # What the task does not name is kept only where that is allowed.
+    b_x=$(chown -h -- "$1${2:+:$2}" "$b_grow" 2>&1) || [ -z "$b_owner$b_group" ] || fail "chown failed: $b_x"
   fi
   if [ -n "$3" ] && [ "$3" != "$b_born" ]; then
     b_x=$(chmod -- "$3" "$b_grow" 2>&1) || fail "chmod failed: $b_x"

@@ -152,7 +152,11 @@ impl HostRun<'_> {
             || task.common.delegate_to.is_some()
             || task.failed_when.is_some()
             || task.background.is_some()
-            || task.module_name() == "group_by";
+            // Later tasks may see by any name what it finds.
+            || matches!(
+                task.module_name(),
+                "group_by" | "setup" | "gather_facts" | "getent" | "package_facts" | "service_facts"
+            );
         let mut landings: Vec<Landing> = Vec::new();
         // The newest step waits here until it is known whether another round comes after it.
         let mut held: Option<(usize, Box<Step>, Args, Finish, Manner)> = None;
@@ -347,7 +351,7 @@ impl HostRun<'_> {
     /// What becomes of a task whose host cannot be reached.
     fn gone(&mut self, task: &Arc<Task>, error: &remote::Error) -> Result<Map<String, Value>, Stop> {
         let ignored = task.common.ignore_unreachable.as_ref();
-        if ignored.is_some_and(|value| template::truth(&self.base_view(), value) == Ok(true)) {
+        if ignored.is_some_and(|value| template::flag(&self.base_view(), value) == Ok(true)) {
             self.shell = None;
             self.run.connections.forget(self.name);
             return Ok(unreachable(&error.to_string()));

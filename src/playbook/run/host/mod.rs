@@ -138,7 +138,7 @@ impl<'a> HostRun<'a> {
             return Ok(());
         }
         let gathers = match &play.gather_facts {
-            Some(value) => matches!(template::truth(&self.base_view(), value), Ok(true)),
+            Some(value) => matches!(template::flag(&self.base_view(), value), Ok(true)),
             None => match self.run.options.gathering {
                 Gathering::Implicit => true,
                 Gathering::Smart => !self.has_facts(),
@@ -153,7 +153,7 @@ impl<'a> HostRun<'a> {
             }
         }
         let force = match &play.force_handlers {
-            Some(value) => matches!(template::truth(&self.base_view(), value), Ok(true)),
+            Some(value) => matches!(template::flag(&self.base_view(), value), Ok(true)),
             None => self.run.options.force_handlers,
         };
         for section in &play.sections {
@@ -269,7 +269,7 @@ impl<'a> HostRun<'a> {
         }
         let together = !self.batch.free && !self.batch.gate.alone();
         let fatal = match &task.common.any_errors_fatal {
-            Some(value) if together => matches!(template::truth(&self.base_view(), value), Ok(true)),
+            Some(value) if together => matches!(template::flag(&self.base_view(), value), Ok(true)),
             _ => false,
         };
         let watched = fatal || (together && self.batch.max_fail.is_some());
@@ -386,7 +386,7 @@ impl<'a> HostRun<'a> {
             );
         }
         let once = task.common.run_once.as_ref();
-        once.is_some_and(|once| matches!(template::truth(&self.base_view(), once), Ok(true)))
+        once.is_some_and(|once| matches!(template::flag(&self.base_view(), once), Ok(true)))
     }
 
     /// One host of the batch does it; all get the result.

@@ -99,6 +99,7 @@ impl HostRun<'_> {
             },
             eval: &eval,
             judge: &judge,
+            vault: &self.run.options.vault,
             check: false,
             diff: false,
             no_log: false,

@@ -198,6 +198,7 @@ impl HostRun<'_> {
             || by(self.batch.play.common.connection.as_ref().and_then(Value::as_str))
             || by(self.run.options.connection.as_deref())
             || by(view.raw("ansible_connection").and_then(Value::as_str))
+            // By way of SSH, too.
             || matches!(view.raw("ansible_host").and_then(Value::as_str), Some("localhost" | "127.0.0.1" | "::1"))
     }
 
@@ -258,7 +259,7 @@ impl HostRun<'_> {
     /// Whose facts and variables a task's result is.
     pub(in crate::playbook::run) fn fact_hosts(&self, task: &Task, manner: &Manner) -> Vec<String> {
         if let (Some(name), Some(flag)) = (&manner.delegate, &task.common.delegate_facts)
-            && template::truth(&self.base_view(), flag) == Ok(true)
+            && template::flag(&self.base_view(), flag) == Ok(true)
         {
             return vec![name.clone()];
         }

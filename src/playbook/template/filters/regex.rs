@@ -51,9 +51,6 @@ pub(in super::super) static TESTS: &[Entry] = &[
 ];
 
 fn matches(c: &mut Call, from_start: bool) -> Result<Value, Error> {
-    if c.value.as_str().is_none() {
-        return Err(c.fault(format_args!("text is expected here, not {}", super::general::type_name(&c.value))));
-    }
     let regex = compile(&c.str_or(0, ""), c.flag(1, false), c.flag(2, false), from_start)?;
     regex.is_match(&c.text()).map(Value::from).map_err(|why| c.fault(why))
 }

@@ -128,7 +128,7 @@ fn first_found(ask: &Ask<'_>) -> Found {
     };
     gather(&terms, &paths, &mut names, &mut skip)?;
     for name in &names {
-        if let Some(path) = ["files", "templates", "vars", "tasks"].iter().find_map(|kind| find(ask.view, kind, name)) {
+        if let Some(path) = found_plainly(ask.view, name) {
             let full = std::path::absolute(&path).unwrap_or(path);
             let full = full.components().filter(|part| !matches!(part, std::path::Component::CurDir));
             return Ok(vec![Value::String(full.collect::<PathBuf>().display().to_string())]);
@@ -138,6 +138,17 @@ fn first_found(ask: &Ask<'_>) -> Found {
         return Ok(Vec::new());
     }
     Err(wrong(format!("No file was found when using first_found: none of `{}` exists", names.join("`, `"))))
+}
+
+/// A path beside the tasks; only `with_first_found` looks into folders for files or templates.
+fn found_plainly(view: &View, name: &str) -> Option<PathBuf> {
+    let path = PathBuf::from(name);
+    if path.is_absolute() {
+        return path.exists().then_some(path);
+    }
+    let beside = view.raw("playbook_dir").and_then(Value::as_str).map(PathBuf::from);
+    let folders = view.search.iter().filter(|path| !path.ends_with("files") && !path.ends_with("templates"));
+    folders.cloned().chain(beside).map(|folder| folder.join(name)).find(|path| path.exists())
 }
 
 fn gather(terms: &[Value], paths: &Value, names: &mut Vec<String>, skip: &mut bool) -> Result<(), Fault> {
