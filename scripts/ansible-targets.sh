@@ -67,7 +67,7 @@ done
 cp -a "/root/at/pristine/$name" "$at/targets/"
 cat >"$at/inventory" <<END
 [testgroup]
-testhost ansible_host=127.0.0.1 ansible_port=$port ansible_user=root ansible_password=harbour-light ansible_python_interpreter=/usr/bin/python3
+testhost ansible_host=127.0.0.1 ansible_port=$port ansible_connection=ssh ansible_user=root ansible_password=harbour-light ansible_python_interpreter=/usr/bin/python3
 END
 echo "output_dir: $at/output" >"$at/integration_config.yml"
 : >"$at/ansible.cfg"

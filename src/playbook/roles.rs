@@ -35,6 +35,8 @@ pub(super) struct From {
     pub(super) vars: Option<String>,
     pub(super) defaults: Option<String>,
     pub(super) handlers: Option<String>,
+    /// `rolespec_validate`.
+    pub(super) validate: Option<bool>,
 }
 
 /// What `import_role` and `include_role` may be told.
@@ -185,6 +187,9 @@ impl Loader {
             handlers: false,
             depth: place.depth + 1,
         };
+        if from.validate != Some(false) {
+            items.extend(self.validation(folder, from, &common, &place));
+        }
         if let Some(root) = self.role_file(&folder.join("tasks"), from.tasks.as_deref()) {
             items.extend(self.items(&root, &common, &place));
         }
@@ -193,6 +198,50 @@ impl Loader {
             handlers.extend(flat(self.items(&root, &common, &place)));
         }
         Some(Found { role, items, handlers, public: true })
+    }
+
+    /// The task that checks a role's arguments, when its `meta` says what they are.
+    fn validation(&mut self, folder: &Path, from: &From, outer: &Common, place: &Place) -> Option<Item> {
+        let meta = folder.join("meta");
+        let own = ["yml", "yaml"].iter().any(|end| meta.join(format!("argument_specs.{end}")).is_file());
+        let root = self.role_file(&meta, own.then_some("argument_specs"))?;
+        let entry = from.tasks.as_deref().unwrap_or("main");
+        let entry = entry.strip_suffix(".yml").or_else(|| entry.strip_suffix(".yaml")).unwrap_or(entry);
+        let spec = root.get("argument_specs")?.get(entry)?;
+        spec.pairs()?;
+        let short = spec.get("short_description").map(Node::key_text);
+        let short = short.map(|text| format!(" - {text}")).unwrap_or_default();
+        let role = place.role.as_ref()?;
+        let mut options = spec.get("options").map(Node::to_json).unwrap_or_else(|| serde_json::json!({}));
+        without_descriptions(&mut options);
+        let path = std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned());
+        let args = serde_json::json!({
+            "argument_spec": options,
+            "validate_args_context": {
+                "type": "role",
+                "name": role.name,
+                "argument_spec_name": entry,
+                "path": path.display().to_string(),
+            },
+        });
+        let module = super::modules::find("validate_argument_spec")?;
+        Some(Item::Task(Arc::new(Task {
+            id: self.id(),
+            at: spec.at.clone(),
+            name: Some(format!("Validating arguments against arg spec '{entry}'{short}")),
+            role: place.role.clone(),
+            action: super::ast::Action::Module(module, args),
+            repeat: None,
+            register: None,
+            changed_when: None,
+            failed_when: None,
+            until: None,
+            background: None,
+            listen: Vec::new(),
+            common: outer.around(Common { tags: vec!["always".into()], ..Common::default() }),
+            search: Arc::clone(&place.search),
+            magic: std::sync::OnceLock::new(),
+        })))
     }
 
     /// `import_role`.
@@ -227,6 +276,7 @@ impl Loader {
             vars: from("vars_from"),
             defaults: from("defaults_from"),
             handlers: from("handlers_from"),
+            validate: value.get("rolespec_validate").and_then(|node| bool_of(&node.to_json())),
         };
         let Some(folder) = self.role_folder(value, &name, place) else { return };
         let given = common.vars.drain(..).fold(Map::new(), |mut all, vars| {
@@ -325,6 +375,18 @@ impl Loader {
 fn collection_of(inside: &Path) -> Option<&Path> {
     let above = |folder: &Path| Some(folder.parent()?.parent()?.file_name()? == "ansible_collections");
     inside.ancestors().find(|folder| above(folder) == Some(true))
+}
+
+/// Takes out what is for people only: it may hold what looks like templates.
+fn without_descriptions(options: &mut Value) {
+    for option in options.as_object_mut().into_iter().flat_map(Map::values_mut) {
+        if let Some(map) = option.as_object_mut() {
+            map.shift_remove("description");
+            if let Some(inner) = map.get_mut("options") {
+                without_descriptions(inner);
+            }
+        }
+    }
 }
 
 /// `import_role: name=a tasks_from=b` as a mapping.

@@ -14,6 +14,7 @@ mod apt;
 mod apt_key;
 mod apt_repository;
 mod archive;
+mod argument_spec;
 mod assemble;
 pub(in crate::playbook) mod async_status;
 mod authorized_key;
@@ -96,6 +97,7 @@ pub static ALL: &[&Module] = &[
     &apt_key::APT_KEY,
     &apt_repository::APT_REPOSITORY,
     &archive::ARCHIVE,
+    &argument_spec::MODULE,
     &assemble::ASSEMBLE,
     &async_status::MODULE,
     &authorized_key::AUTHORIZED_KEY,

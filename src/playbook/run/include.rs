@@ -171,6 +171,7 @@ impl HostRun<'_> {
             vars: text("vars_from"),
             defaults: text("defaults_from"),
             handlers: text("handlers_from"),
+            validate: wanted.args.get("rolespec_validate").and_then(bool_of),
         };
         let place = Place { handlers: false, ..include.place.clone() };
         let outer = common;

@@ -67,6 +67,10 @@ fn environment(undefined: UndefinedBehavior) -> Environment<'static> {
     filters::add(&mut env);
     checks::add(&mut env);
     lookups::add(&mut env);
+    env.add_function("joiner", |text: Option<String>| Value::from_object(mutable::Joiner::new(text)));
+    env.add_function("cycler", |items: minijinja::value::Rest<Value>| {
+        Value::from_object(mutable::Cycler::new(items.0))
+    });
     env.add_function("__changeable", mutable::of);
     env.add_function("__minus", source::minus);
     env.add_function("__percent", source::percent);

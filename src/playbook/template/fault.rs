@@ -113,7 +113,7 @@ fn chain(error: &minijinja::Error) -> impl Iterator<Item = &minijinja::Error> {
 
 /// The first name or attribute in `source` that is undefined where nothing deals with that.
 fn missing_in(view: &Arc<View>, source: &str) -> Option<String> {
-    let chains = chains(source);
+    let chains = chains(&expressions(source));
     let locals: Vec<&str> = chains.iter().filter(|chain| chain.local).map(|chain| chain.parts[0].as_str()).collect();
     for chain in chains.iter().filter(|chain| !chain.guarded && !locals.contains(&chain.parts[0].as_str())) {
         let root = &chain.parts[0];
@@ -153,6 +153,24 @@ struct Chain {
     guarded: bool,
     /// The template makes it itself.
     local: bool,
+}
+
+/// What of a template is no plain text: the insides of `{{ }}` and `{% %}`, apart from each other.
+fn expressions(source: &str) -> String {
+    if !source.contains("{{") && !source.contains("{%") {
+        return source.to_owned();
+    }
+    let mut found = String::new();
+    let mut rest = source;
+    while let Some(at) = rest.find("{{").into_iter().chain(rest.find("{%")).min() {
+        let end = if rest[at..].starts_with("{{") { "}}" } else { "%}" };
+        let inner = &rest[at + 2..];
+        let len = inner.find(end).unwrap_or(inner.len());
+        found.push_str(inner[..len].trim_matches(['-', '+']));
+        found.push_str(" , ");
+        rest = inner.get(len + 2..).unwrap_or_default();
+    }
+    found
 }
 
 fn chains(source: &str) -> Vec<Chain> {

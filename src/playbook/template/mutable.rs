@@ -5,7 +5,10 @@
 
 use std::{
     borrow::Cow,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
 };
 
 use indexmap::IndexMap;
@@ -19,6 +22,59 @@ use super::{
     filters::{MOST_ITEMS, maps::entries},
     methods::unknown,
 };
+
+/// `joiner(', ')`: nothing the first time it is called, its text from then on.
+#[derive(Debug)]
+pub(super) struct Joiner {
+    text: String,
+    used: AtomicBool,
+}
+
+impl Joiner {
+    pub(super) fn new(text: Option<String>) -> Self {
+        Self { text: text.unwrap_or_else(|| ", ".to_owned()), used: AtomicBool::new(false) }
+    }
+}
+
+impl Object for Joiner {
+    fn call(self: &Arc<Self>, _: &mut State<'_, '_>, _: &[Value]) -> Result<Value, Error> {
+        Ok(if self.used.swap(true, Ordering::Relaxed) { self.text.as_str().into() } else { "".into() })
+    }
+}
+
+/// `cycler('a', 'b')`: its items in turn.
+#[derive(Debug)]
+pub(super) struct Cycler {
+    items: Vec<Value>,
+    at: AtomicUsize,
+}
+
+impl Cycler {
+    pub(super) fn new(items: Vec<Value>) -> Self {
+        Self { items, at: AtomicUsize::new(0) }
+    }
+
+    fn current(&self, at: usize) -> Value {
+        self.items.get(at % self.items.len().max(1)).cloned().unwrap_or_default()
+    }
+}
+
+impl Object for Cycler {
+    fn get_value(self: &Arc<Self>, key: &Value) -> Option<Value> {
+        (key.as_str() == Some("current")).then(|| self.current(self.at.load(Ordering::Relaxed)))
+    }
+
+    fn call_method(self: &Arc<Self>, _: &mut State<'_, '_>, name: &str, _: &[Value]) -> Result<Value, Error> {
+        match name {
+            "next" => Ok(self.current(self.at.fetch_add(1, Ordering::Relaxed))),
+            "reset" => {
+                self.at.store(0, Ordering::Relaxed);
+                Ok(Value::from(()))
+            }
+            _ => Err(bad(format!("a cycler has `next`, `reset` and `current`, not `{name}`"))),
+        }
+    }
+}
 
 /// Methods that change.
 const MARKS: [&str; 10] = [

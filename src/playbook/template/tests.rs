@@ -50,6 +50,10 @@ fn values_keep_their_types_and_text_is_python_s() {
         ("{{ lookup('vars', 'name') }}", json!("x")),
         ("{{ omit }}", json!(OMIT)),
         ("{{ [1, [2, [3]]] | flatten }}", json!([1, 2, 3])),
+        ("{% set j = joiner('+') %}{% for x in 'abc' %}{{ j() }}{{ x }}{% endfor %}", json!("a+b+c")),
+        ("{% set c = cycler('o', 'e') %}{% for x in 'abc' %}{{ c.next() }}{% endfor %}", json!("oeo")),
+        ("{% if a == 1 %}{{ d.n }}{% endif %}", json!({"m": 1})),
+        ("{% if a == 1 %}{{ a }}{{ a }}{% endif %}", json!("11")),
     ] {
         let made = value(&view, &json!(source));
         assert_eq!(made, Ok(wanted), "{source}");
@@ -297,13 +301,13 @@ fn files_have_styles_and_parts() {
         "styled.j2",
         "#jinja2: variable_start_string: '[%', variable_end_string: '%]', trim_blocks: False\n[% name %]{% if true %}\n{% endif %}",
     );
-    write("lost.j2", "one\n{{ nam }}\n");
+    write("lost.j2", "one\n{{ nam }} two words\n");
     let made = |name: &str| file(&sample(), &folder.path().join(name), name, "", Style::default());
     assert_eq!(made("whole.j2").unwrap(), "part of xabab '\\n' a\tb\n");
     assert_eq!(made("child.j2").unwrap(), "<x>");
     assert_eq!(made("styled.j2").unwrap(), "x\n");
     let lost = made("lost.j2").unwrap_err().to_string();
-    assert!(lost.contains("lost.j2:2: "), "{lost}");
+    assert!(lost.contains("lost.j2:2: 'nam' is undefined; did you mean `name`?"), "{lost}");
     let mut lookup = View::new(sample().layers.clone());
     lookup.search = [folder.path().to_owned()].into();
     let lookup = Arc::new(lookup);

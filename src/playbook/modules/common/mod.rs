@@ -149,6 +149,10 @@ pub fn quote_path(path: &str) -> Result<String, String> {
                 word.push('/');
                 rest = below;
             }
+            // Nothing quoted may follow the name either.
+            if rest.is_empty() {
+                return Ok(word);
+            }
         }
     }
     while let Some(at) = rest.find('$') {
@@ -373,6 +377,7 @@ mod tests {
             ("-rf", "./-rf"),
             ("it's \"q\" \\ *", "it's \"q\" \\ *"),
             ("~root/x", "/root/x"),
+            ("~root", "/root"),
             ("~a$(id)/x", "~a$(id)/x"),
         ] {
             assert_eq!(shell(&format!("printf %s {}", quote_path(path).unwrap())), meant, "{path}");

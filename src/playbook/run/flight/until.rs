@@ -31,7 +31,8 @@ impl HostRun<'_> {
         item: Option<(Value, usize)>,
         manner: &Manner,
     ) -> Result<Landing, Stop> {
-        let view = self.view(task, None);
+        let top = item.as_ref().zip(task.repeat.as_ref());
+        let view = self.view(task, top.map(|((item, index), repeat)| Self::loop_layer(repeat, item, *index, None)));
         let number = |value: &Option<Value>, default: f64| {
             let value = value.as_ref().map(|value| template::value(&view, value));
             match value {

@@ -89,8 +89,11 @@ impl HostRun<'_> {
         let mut seen: Vec<&String> = Vec::new();
         for &at in &order {
             let handler = &handlers[at];
+            let in_role = handler.role.as_ref().and_then(|role| wanted.strip_prefix(&format!("{} : ", role.name)));
             let listens = handler.listen.iter().any(|topic| {
-                topic == wanted || template::text(&self.view(handler, None), topic).is_ok_and(|topic| topic == wanted)
+                topic == wanted
+                    || Some(topic.as_str()) == in_role
+                    || template::text(&self.view(handler, None), topic).is_ok_and(|topic| topic == wanted)
             });
             if !listens {
                 continue;

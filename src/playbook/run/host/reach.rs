@@ -107,7 +107,7 @@ impl HostRun<'_> {
         let made = script(&args, &scope)?;
         let gather = &self.batch.play.gather;
         let step = Step {
-            environment: Self::environment(gather, &view).unwrap_or_default(),
+            environment: Self::known_environment(gather, &view),
             become_user: self.become_of(gather, &view).map_err(|e| e.to_string())?,
             text: made.text,
             library: library.to_vec(),
@@ -116,6 +116,23 @@ impl HostRun<'_> {
             ..Step::default()
         };
         Ok((step, args, made.finish))
+    }
+
+    /// The environment as far as it can be made without facts.
+    fn known_environment(task: &Task, view: &Arc<template::View>) -> Vec<(String, String)> {
+        let mut found = Vec::new();
+        for entry in &task.common.environment {
+            let parts: Vec<serde_json::Value> = match entry {
+                Value::Object(map) => map.iter().map(|(name, value)| serde_json::json!({name: value})).collect(),
+                other => vec![other.clone()],
+            };
+            for part in parts {
+                let mut alone = Task::clone(task);
+                alone.common.environment = vec![part];
+                found.extend(Self::environment(&alone, view).unwrap_or_default());
+            }
+        }
+        found
     }
 
     /// The host's shell, opened when it is first needed.

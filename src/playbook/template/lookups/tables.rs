@@ -45,7 +45,12 @@ fn key_and_options(ask: &Ask<'_>, term: &str) -> Result<(String, serde_json::Map
         return Err(wrong("Search key is required but was not found"));
     }
     // What is quoted may hold spaces.
-    Ok((key.join(" ").trim_matches(['"', '\'']).to_owned(), options))
+    let key = key.join(" ");
+    let bare = ['"', '\''].iter().find_map(|&quote| {
+        let inner = key.strip_prefix(quote)?.strip_suffix(quote)?;
+        (!inner.contains(quote)).then_some(inner)
+    });
+    Ok((bare.unwrap_or(&key).to_owned(), options))
 }
 
 fn csvfile(ask: &Ask<'_>) -> Found {

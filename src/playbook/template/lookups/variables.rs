@@ -80,6 +80,7 @@ fn settings(ask: &Ask<'_>) -> Map<String, Value> {
     let home = std::env::var("HOME").unwrap_or_default();
     let roles = [format!("{home}/.ansible/roles"), "/usr/share/ansible/roles".into(), "/etc/ansible/roles".into()];
     let made = json!({
+        "ALLOW_BROKEN_CONDITIONALS": true,
         "DEFAULT_ASK_PASS": false,
         "DEFAULT_BECOME": var("ansible_become", json!(false)),
         "DEFAULT_BECOME_METHOD": var("ansible_become_method", json!("sudo")),
