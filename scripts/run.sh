@@ -50,6 +50,9 @@ if curl -fsS -m 2 -o /dev/null "$url/api/healthz" 2>/dev/null; then
 fi
 export BERTH_ENV=${BERTH_ENV:-development} BERTH_LISTEN=$listen BERTH_DATA_DIR=${BERTH_DATA_DIR:-$state}
 export DATABASE_URL=${DATABASE_URL:-sqlite:$state/berth.db}
+before=
+[ ! -e "$state/berth.db" ] || before=1
+checks=()
 "$berth" serve >>"$state/log/server.log" 2>&1 9>&- &
 server=$!
 started+=("$server")
@@ -78,6 +81,15 @@ done >>"$state/machines.yml"
 export XDG_CONFIG_HOME=$state/config BERTH_URL=$url
 printf '%s\n' "$password" | "$berth" login "$user" --password-stdin
 "$berth" register "$state/machines.yml"
+# Demo machines that were removed and made anew since the last run have other keys; we made them, so we know.
+check() {
+    "$berth" machines check "$1" 2>&1 | grep -q 'host key of' || return 0
+    "$berth" machines check "$1" --accept-new-host-key >/dev/null || true
+}
+if [ -n "$before" ]; then
+    for name in $(grep -o 'quay-[0-9]*' "$state/machines.yml"); do check "$name" & checks+=($!); done
+    wait "${checks[@]}"
+fi
 
 cat <<END
 

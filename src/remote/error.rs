@@ -10,7 +10,8 @@ pub enum Error {
     Unreachable(String),
     /// The host showed another key than the one that is pinned. Nothing was sent to it.
     #[error(
-        "the host key of `{host}` is not the one that is pinned; if the machine was reinstalled, register it again"
+        "the host key of `{host}` is not the one that is pinned; if you know that the machine was rebuilt, accept the \
+         new one: berth machines check NAME --accept-new-host-key"
     )]
     HostKeyChanged {
         /// Name or address as it was dialled.
