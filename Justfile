@@ -21,7 +21,7 @@ run N="10": (_need "cc:build-essential" "curl:curl" "ssh:openssh-client") _build
     scripts/run.sh "$1"
 
 # Run all tests, on SQLite and on a private MariaDB
-test *ARGS: (_need "cc:build-essential" "curl:curl" "ssh:openssh-client" "ssh-keygen:openssh-client" "sshd:openssh-server" "unshare:util-linux" "mariadbd:mariadb-server-core" "my_print_defaults:mariadb-client-core" "busybox:busybox-static" "faketime:faketime" "dockerd:docker.io" "ip:iproute2")
+test *ARGS: (_need "cc:build-essential" "curl:curl" "ssh:openssh-client" "ssh-keygen:openssh-client" "sshd:openssh-server" "unshare:util-linux" "mariadbd:mariadb-server-core" "my_print_defaults:mariadb-client-core" "busybox:busybox-static" "faketime:faketime" "dockerd:docker.io" "ip:iproute2" "sudo:sudo")
     cargo test --locked "$@"
 
 # Try random playbooks and templates for so many seconds; BERTH_FUZZ_SEED chooses which

@@ -344,7 +344,15 @@ impl Link {
                 return Ok(());
             }
         }
-        let why = error::last_line(&self.shared.lock().said);
+        // What it says of itself comes on another way than the answer, and perhaps a little later.
+        let mut why = String::new();
+        for _ in 0..30 {
+            why = error::last_line(&self.shared.lock().said);
+            if !why.is_empty() {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
         let why = if why.is_empty() { format!("{:?} refused", them.method).to_lowercase() } else { why };
         Err(Error::Become { user: them.user.clone(), why })
     }

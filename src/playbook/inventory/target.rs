@@ -79,7 +79,16 @@ pub fn ssh_options(args: &str) -> Result<Vec<String>, String> {
     Ok(options)
 }
 
-/// The `-o`, `-J` and `-C` of extra arguments; others would change what the connection is.
+/// Switches of ssh, and the options that they are.
+const SWITCHES: [(&str, &str); 5] = [
+    ("-4", "AddressFamily=inet"),
+    ("-6", "AddressFamily=inet6"),
+    ("-A", "ForwardAgent=yes"),
+    ("-C", "Compression=yes"),
+    ("-q", "LogLevel=QUIET"),
+];
+
+/// The `-o`, `-J`, `-i` and switches of extra arguments; others would change what the connection is.
 fn read_args(args: &str, options: &mut Vec<String>, jump: &mut Option<String>) -> Result<(), String> {
     let mut words = Vec::new();
     let (mut word, mut quote) = (String::new(), None);
@@ -100,8 +109,10 @@ fn read_args(args: &str, options: &mut Vec<String>, jump: &mut Option<String>) -
             options.push(option.to_owned());
         } else if word == "-J" {
             *jump = words.next();
-        } else if word == "-C" {
-            options.push("Compression=yes".into());
+        } else if word == "-i" {
+            options.extend(words.next().map(|file| format!("IdentityFile={file}")));
+        } else if let Some((_, option)) = SWITCHES.iter().find(|(switch, _)| *switch == word) {
+            options.push((*option).into());
         } else {
             return Err(format!("`{word}` in the ssh arguments is not understood; write it as `-o Name=value`"));
         }

@@ -8,19 +8,16 @@ use super::{
     Flight, Landing, State,
     result::{failed, is, masked, message_of, skipped, status_of, together},
 };
-use crate::{
-    playbook::{
-        ast::{Action, Task},
-        event::{Event, Status},
-        modules::{convert, trial},
-        run::{
-            host::{HostRun, Stop},
-            lock,
-            prepare::Manner,
-        },
-        template::{self, Error, Layer},
+use crate::playbook::{
+    ast::{Action, Task},
+    event::{Event, Status},
+    modules::{convert, trial},
+    run::{
+        host::{HostRun, Stop},
+        lock,
+        prepare::Manner,
     },
-    remote,
+    template::{self, Error, Layer},
 };
 
 /// What `register` holds of a result.
@@ -254,7 +251,6 @@ impl HostRun<'_> {
             State::Waiting(pending, args, finish) => match pending.reply().await {
                 Ok(reply) if reply.held => return Err(Stop::Failed),
                 Ok(reply) => trial::result(reply, &args, finish),
-                Err(remote::Error::Become { user, why }) => failed(&format!("cannot become `{user}`: {why}")),
                 Err(error) => return self.gone(task, &error),
             },
         };

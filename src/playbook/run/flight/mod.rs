@@ -348,8 +348,12 @@ impl HostRun<'_> {
         }
     }
 
-    /// What becomes of a task whose host cannot be reached.
+    /// What becomes of a task whose host cannot be reached. Where only the other user's rights are missing, the task
+    /// fails.
     fn gone(&mut self, task: &Arc<Task>, error: &remote::Error) -> Result<Map<String, Value>, Stop> {
+        if matches!(error, remote::Error::Become { .. }) {
+            return Ok(failed(&error.to_string()));
+        }
         let ignored = task.common.ignore_unreachable.as_ref();
         if ignored.is_some_and(|value| template::flag(&self.base_view(), value) == Ok(true)) {
             self.shell = None;
