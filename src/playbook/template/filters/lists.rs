@@ -208,7 +208,7 @@ fn arrange(c: &mut Call, size: usize, ordered: bool) -> Result<Value, Error> {
     let mut steps = 0_usize;
     loop {
         steps += 1;
-        if made.len() > super::MOST_ITEMS || steps > 20 * super::MOST_ITEMS {
+        if made.len().saturating_mul(size.max(1)) > super::MOST_ITEMS || steps > 20 * super::MOST_ITEMS {
             return Err(c.fault("the list becomes too long"));
         }
         if chosen.len() == size {
