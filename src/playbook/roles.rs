@@ -219,7 +219,7 @@ impl Loader {
             "argument_spec": options,
             "validate_args_context": {
                 "type": "role",
-                "name": role.name,
+                "name": role.name.rsplit('.').next(),
                 "argument_spec_name": entry,
                 "path": path.display().to_string(),
             },

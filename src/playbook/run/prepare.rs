@@ -358,8 +358,12 @@ impl HostRun<'_> {
         if view.busy && reads.contains(&module.name) && args.get("content").is_none() {
             return Err(Error::Pending);
         }
-        let flag = |value: &Option<Value>, default: bool| {
-            value.as_ref().map_or(Ok(default), |value| template::flag(view, value))
+        let flag = |value: &Option<Value>, default: bool| match value {
+            None => Ok(default),
+            Some(value) if template::is_template(value) && template::value(view, value)?.as_str() == Some(OMIT) => {
+                Ok(default)
+            }
+            Some(value) => template::flag(view, value),
         };
         let options = self.run.options;
         let check = flag(&task.common.check_mode, options.check)?;

@@ -41,7 +41,7 @@ pub fn text(view: &Arc<View>, source: &str) -> Result<String, Error> {
     }
     fresh(view);
     let (style, body) = Style::default().header(source).map_err(Error::Wrong)?;
-    let body = source::in_expressions(body, source::double_backslashes);
+    let body = source::in_expressions(body, source::as_written);
     styled(view, &body, "<text>", &style).map_err(|e| explain(view, &e))
 }
 
@@ -274,7 +274,7 @@ fn one(view: &Arc<View>, text: &str) -> Result<Jinja, minijinja::Error> {
     if let Some(inner) = lone(body) {
         let inner = inner.strip_prefix(['-', '+']).unwrap_or(inner);
         let inner = inner.strip_suffix(['-', '+']).unwrap_or(inner);
-        let inner = source::double_backslashes(inner);
+        let inner = source::as_written(inner);
         if env::strict().compile_expression(&inner).is_ok() {
             let made = evaluate(view, &inner)?;
             if made.is_undefined() {
@@ -289,7 +289,7 @@ fn one(view: &Arc<View>, text: &str) -> Result<Jinja, minijinja::Error> {
         }
     }
     let (style, body) = Style::default().header(text).map_err(|e| minijinja::Error::new(ErrorKind::SyntaxError, e))?;
-    let body = source::in_expressions(body, source::double_backslashes);
+    let body = source::in_expressions(body, source::as_written);
     let outer = env::watch_values();
     let made = styled(view, &body, "<text>", &style);
     let values = env::seen_values(outer);

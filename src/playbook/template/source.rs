@@ -117,6 +117,17 @@ pub(super) fn without_marks(source: &str) -> String {
     made + rest
 }
 
+/// The same for an expression of a template, where only the arguments of lookups may be templates again.
+pub(super) fn lookup_arguments(expression: &str) -> String {
+    let asks = ["lookup(", "query(", "q("].iter().any(|call| expression.contains(call));
+    if asks { without_marks(expression) } else { expression.to_owned() }
+}
+
+/// As they stand in a playbook: backslashes are backslashes, and lookups may have templates as arguments.
+pub(super) fn as_written(expression: &str) -> String {
+    lookup_arguments(&double_backslashes(expression))
+}
+
 /// Where quoted text ends, its quote included.
 fn quoted(text: &str, quote: char) -> usize {
     let bytes = text.as_bytes();

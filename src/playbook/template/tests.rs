@@ -48,6 +48,8 @@ fn values_keep_their_types_and_text_is_python_s() {
         ("{% if a > 0 %}\nyes\n{% endif %}\n", json!("yes\n")),
         ("{{ name.upper() }}{{ 'a,b'.split(',') | length }}", json!("X2")),
         ("{{ lookup('vars', 'name') }}", json!("x")),
+        ("{{ lookup('vars', '{{ \"na\" }}me') }}", json!("x")),
+        ("{{ '{{ a }}' }}", json!("{{ a }}")),
         ("{{ omit }}", json!(OMIT)),
         ("{{ [1, [2, [3]]] | flatten }}", json!([1, 2, 3])),
         ("{% set j = joiner('+') %}{% for x in 'abc' %}{{ j() }}{{ x }}{% endfor %}", json!("a+b+c")),

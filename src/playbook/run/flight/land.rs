@@ -261,6 +261,9 @@ impl HostRun<'_> {
         if task.background.is_some() {
             result = self.background(task, landing, result).await?;
         }
+        if let Some(attempt) = landing.attempt {
+            result.insert("attempts".into(), attempt.into());
+        }
         self.judge(task, landing, &mut result);
         Ok(result)
     }

@@ -60,6 +60,8 @@ struct Landing {
     item: Option<Value>,
     label: String,
     index: usize,
+    /// Which try of `until` it is.
+    attempt: Option<u32>,
     state: State,
 }
 
@@ -269,7 +271,7 @@ impl HostRun<'_> {
                 Work::Skip(condition) => State::Ready(skipped(&condition)),
             };
             let extended = items.as_ref().and_then(|items| Self::extended(task, items, index));
-            landings.push(Landing { delegate, extended, item, label, index, state });
+            landings.push(Landing { delegate, extended, item, label, index, attempt: None, state });
             if one_by_one && self.breaks(task, &mut landings).await? {
                 break;
             }
@@ -426,6 +428,7 @@ impl HostRun<'_> {
             item: None,
             label: String::new(),
             index: 0,
+            attempt: None,
             state: State::Ready(result),
         };
         self.push(task, manner, false, vec![landing], None);

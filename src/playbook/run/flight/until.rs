@@ -72,6 +72,7 @@ impl HostRun<'_> {
                         item: value,
                         label,
                         index,
+                        attempt: None,
                         state: State::Ready(skipped(&condition)),
                     });
                 }
@@ -94,7 +95,9 @@ impl HostRun<'_> {
                     self.dispatch(task, *step, (args, finish), manner, Guard::None).await?
                 }
             };
-            let mut landing = Landing { delegate, extended: None, item: value, label, index, state };
+            let attempt_now = Some(attempt);
+            let mut landing =
+                Landing { delegate, extended: None, item: value, label, index, attempt: attempt_now, state };
             let mut result = self.land(task, &mut landing).await?;
             if total < 2.0 {
                 landing.state = State::Ready(result);

@@ -89,7 +89,10 @@ impl HostRun<'_> {
         let mut seen: Vec<&String> = Vec::new();
         for &at in &order {
             let handler = &handlers[at];
-            let in_role = handler.role.as_ref().and_then(|role| wanted.strip_prefix(&format!("{} : ", role.name)));
+            let short = |role: &crate::playbook::ast::Role| role.name.rsplit('.').next().unwrap_or_default().to_owned();
+            let in_role = handler.role.as_ref().and_then(|role| {
+                [role.name.clone(), short(role)].iter().find_map(|name| wanted.strip_prefix(&format!("{name} : ")))
+            });
             let listens = handler.listen.iter().any(|topic| {
                 topic == wanted
                     || Some(topic.as_str()) == in_role

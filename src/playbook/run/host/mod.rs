@@ -338,7 +338,12 @@ impl<'a> HostRun<'a> {
                 return self.drain().await;
             }
         };
-        self.drain().await?;
+        // It guards what hosts share, so none is ahead of the others in the next such task.
+        if self.batch.free {
+            self.drain().await?;
+        } else {
+            self.sync().await?;
+        }
         let key = ((self.batch.number, self.batch.index, self.at.clone()), number);
         let gate = Arc::clone(
             lock(&self.run.throttles).entry(key).or_insert_with(|| Arc::new(tokio::sync::Semaphore::new(number))),

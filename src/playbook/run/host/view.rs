@@ -138,12 +138,6 @@ impl HostRun<'_> {
             .collect();
         map.insert("ansible_search_path".into(), search.into());
         map.insert("environment".into(), task.common.environment.clone().into());
-        if let Some(check) = task.common.check_mode.as_ref().and_then(Value::as_bool) {
-            map.insert("ansible_check_mode".into(), check.into());
-        }
-        if let Some(diff) = task.common.diff.as_ref().and_then(Value::as_bool) {
-            map.insert("ansible_diff_mode".into(), diff.into());
-        }
         map
     }
 

@@ -55,7 +55,10 @@ pub(super) static TABLE: &[Lookup] = &[
     lookup_of("vars", &["default"], |ask| {
         let mut found = Vec::new();
         for term in &ask.terms {
-            let Value::String(name) = term else { return Err(wrong("the name of a variable is text")) };
+            let Value::String(name) = term else {
+                let kind = crate::playbook::template::kind(term);
+                return Err(wrong(format!("Variable name must be 'str' not '{kind}'")));
+            };
             let value = match (ask.view.find(name), ask.options.get("default")) {
                 (Some(value), _) => value,
                 (None, Some(default)) => {
