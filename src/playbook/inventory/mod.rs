@@ -284,6 +284,8 @@ impl Inventory {
             vars.extend(group.play.clone());
         }
         if matches!(host, "localhost" | "127.0.0.1" | "::1") && !self.hosts.contains_key(host) {
+            vars.insert("ansible_connection".into(), "local".into());
+            vars.insert("ansible_python_interpreter".into(), "{{ ansible_playbook_python }}".into());
             vars.extend(self.implicit.clone());
         }
         if let Some(entry) = self.hosts.get(host) {

@@ -154,7 +154,9 @@ fn judge(view: &Arc<View>, condition: &Value) -> Result<bool, minijinja::Error> 
             }
             match lone(source) {
                 Some(inner) => return indirect(view, condition, source, inner),
-                None if source.starts_with("{%") => return indirect(view, condition, source, ""),
+                None if source.starts_with("{%") || (source.starts_with("{{") && source.ends_with("}}")) => {
+                    return indirect(view, condition, source, "");
+                }
                 None => evaluate(view, &source::without_marks(source))?,
             }
         }

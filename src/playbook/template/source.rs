@@ -107,7 +107,13 @@ pub(super) fn without_marks(source: &str) -> String {
             rest = &inner[len + 2..];
         } else if matches!(c, '\'' | '"') {
             let end = quoted(rest, c);
-            made.push_str(&joined(&rest[..end], c));
+            // The name of a lookup is no template.
+            let name = ["lookup(", "query(", "q("].iter().any(|call| made.trim_end().ends_with(call));
+            if name {
+                made.push_str(&rest[..end]);
+            } else {
+                made.push_str(&joined(&rest[..end], c));
+            }
             rest = &rest[end..];
         } else {
             made.push(c);

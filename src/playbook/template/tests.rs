@@ -241,7 +241,7 @@ fn errors_name_what_is_missing_and_what_it_may_have_been() {
         ("{{ res.changd }}", "did you mean `changed`?"),
         ("{{ a | upperr }}", "there is no filter `upperr`; did you mean `upper`?"),
         ("{{ a is strin }}", "there is no test `strin`; did you mean `string`?"),
-        ("{{ lookup('fil', 'x') }}", "there is no lookup `fil`; did you mean `file`?"),
+        ("{{ lookup('fil', 'x') }}", "The lookup plugin 'fil' was not found; did you mean `file`?"),
         ("{{ 'x' | regex_replace(patern='x') }}", "did you mean `pattern`?"),
     ] {
         let Err(Error::Wrong(message)) = value(&view, &json!(source)) else { panic!("{source} gave a value") };

@@ -44,7 +44,7 @@ pub(super) fn skipped(condition: &str) -> Map<String, Value> {
         ("changed".to_owned(), Value::Bool(false)),
         ("skipped".to_owned(), Value::Bool(true)),
         ("skip_reason".to_owned(), Value::String("Conditional result was False".into())),
-        ("false_condition".to_owned(), Value::String(condition.to_owned())),
+        ("false_condition".to_owned(), if condition == "False" { false.into() } else { condition.into() }),
     ])
 }
 

@@ -94,9 +94,8 @@ impl HostRun<'_> {
                 [role.name.clone(), short(role)].iter().find_map(|name| wanted.strip_prefix(&format!("{name} : ")))
             });
             let listens = handler.listen.iter().any(|topic| {
-                topic == wanted
-                    || Some(topic.as_str()) == in_role
-                    || template::text(&self.view(handler, None), topic).is_ok_and(|topic| topic == wanted)
+                // Topics are no templates, as in Ansible.
+                topic == wanted || Some(topic.as_str()) == in_role
             });
             if !listens {
                 continue;

@@ -67,6 +67,16 @@ fn candidates(view: &View, kind: &str, name: &str) -> Vec<PathBuf> {
 
 /// The text of the file `name`, a vault opened.
 pub(super) fn read(view: &View, kind: &str, name: &str) -> Result<String, Fault> {
+    read_as(view, kind, name, "utf-8")
+}
+
+/// The same in another encoding.
+pub(super) fn read_as(view: &View, kind: &str, name: &str, encoding: &str) -> Result<String, Fault> {
+    let latin = match encoding.to_ascii_lowercase().replace('_', "-").as_str() {
+        "utf-8" | "utf8" | "ascii" => false,
+        "iso8859-1" | "iso-8859-1" | "latin-1" | "latin1" => true,
+        other => return Err(wrong(format!("only utf-8 and iso8859-1 can be read, not `{other}`"))),
+    };
     let path = find(view, kind, name).ok_or_else(|| {
         let mut looked: Vec<String> = candidates(view, kind, name).iter().map(|p| p.display().to_string()).collect();
         looked.dedup();
@@ -79,6 +89,9 @@ pub(super) fn read(view: &View, kind: &str, name: &str) -> Result<String, Fault>
         return Err(wrong("is larger than 256 MiB".into()));
     }
     let bytes = std::fs::read(&path).map_err(|why| wrong(format!("cannot be read: {why}")))?;
+    if latin {
+        return Ok(bytes.into_iter().map(char::from).collect());
+    }
     view.vault.text(bytes).map_err(wrong)
 }
 

@@ -197,7 +197,7 @@ fn ask(view: &Arc<View>, name: &str, terms: Vec<Value>, options: Map<String, Val
     let found = TABLES.iter().flat_map(|table| table.iter()).find(|lookup| lookup.name == short);
     let Some(lookup) = found else {
         let hint = near(short, all()).map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
-        return Err(wrong(format!("there is no lookup `{name}`{hint}")));
+        return Err(wrong(format!("The lookup plugin '{name}' was not found{hint}")));
     };
     if let Some(other) = options.keys().find(|option| !lookup.options.contains(&option.as_str())) {
         let hint = near(other, lookup.options.iter().copied());

@@ -68,9 +68,8 @@ fn csvfile(ask: &Ask<'_>) -> Found {
                 _ => return Err(wrong(format!("`delimiter` is one letter, not `{other}`"))),
             },
         };
-        utf8(&own)?;
         let (column, key_column) = (own.number("col", 1)?, own.number("keycol", 0)?);
-        let text = files::read(ask.view, "files", &own.text("file", "ansible.csv"))?;
+        let text = files::read_as(ask.view, "files", &own.text("file", "ansible.csv"), &own.text("encoding", "utf-8"))?;
         let rows = rows(&text, delimiter);
         match rows.iter().find(|row| row.get(key_column) == Some(&key)) {
             Some(row) => {
@@ -87,13 +86,6 @@ fn csvfile(ask: &Ask<'_>) -> Found {
         }
     }
     Ok(found)
-}
-
-fn utf8(ask: &Ask<'_>) -> Result<(), Fault> {
-    match ask.text("encoding", "utf-8").to_ascii_lowercase().as_str() {
-        "utf-8" | "utf8" | "ascii" => Ok(()),
-        other => Err(wrong(format!("only utf-8 can be read, not `{other}`"))),
-    }
 }
 
 /// The rows of a table; cells in double quotes may hold delimiters and line ends.
@@ -132,7 +124,6 @@ fn ini(ask: &Ask<'_>) -> Found {
         let inline = term.contains('=') || term.trim().contains(' ');
         let (key, options) = if inline { key_and_options(ask, &term)? } else { (term.clone(), ask.options.clone()) };
         let own = Ask { view: ask.view, terms: Vec::new(), options };
-        utf8(&own)?;
         let name = own.text("file", "ansible.ini");
         let properties = match own.text("type", "ini").as_str() {
             "ini" => false,
@@ -141,7 +132,7 @@ fn ini(ask: &Ask<'_>) -> Found {
         };
         let exact = own.flag("case_sensitive", false)?;
         let bare = own.flag("allow_no_value", false)? || own.flag("allow_none", false)?;
-        let text = files::read(ask.view, "files", &name)?;
+        let text = files::read_as(ask.view, "files", &name, &own.text("encoding", "utf-8"))?;
         let text = if properties { format!("[java_properties]\n{text}") } else { text };
         let sections = sections(&text, exact, bare).map_err(|why| wrong(format!("`{name}`: {why}")))?;
         let section = if properties { "java_properties".to_owned() } else { own.text("section", "global") };

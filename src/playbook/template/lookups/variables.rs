@@ -45,8 +45,10 @@ pub(super) static TABLE: &[Lookup] = &[
                     convert::text_of(term)
                 )));
             };
-            let pattern = fancy_regex::Regex::new(pattern)
-                .map_err(|why| wrong(format!("Unable to use \"{pattern}\" as a search parameter: {why}")))?;
+            let pattern = fancy_regex::Regex::new(pattern).map_err(|why| {
+                let why = why.to_string().replace("Target of repeat operator is invalid", "nothing to repeat");
+                wrong(format!("Unable to use \"{pattern}\" as a search parameter: {why}"))
+            })?;
             let fits = names.iter().filter(|name| pattern.is_match(**name).unwrap_or(false));
             found.extend(fits.map(|name| Value::String((*name).to_owned())));
         }
