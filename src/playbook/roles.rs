@@ -212,7 +212,7 @@ impl Loader {
         let short = spec.get("short_description").map(Node::key_text);
         let short = short.map(|text| format!(" - {text}")).unwrap_or_default();
         let role = place.role.as_ref()?;
-        let mut options = spec.get("options").map(Node::to_json).unwrap_or_else(|| serde_json::json!({}));
+        let mut options = spec.get("options").map_or_else(|| serde_json::json!({}), Node::to_json);
         without_descriptions(&mut options);
         let path = std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned());
         let args = serde_json::json!({

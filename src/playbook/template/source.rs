@@ -103,7 +103,7 @@ pub(super) fn without_marks(source: &str) -> String {
     while let Some(c) = rest.chars().next() {
         if let Some(inner) = rest.strip_prefix("{{") {
             let Some(len) = end_of(inner) else { break };
-            made.push_str(&format!("({})", inner[..len].trim()));
+            made.extend(["(", inner[..len].trim(), ")"]);
             rest = &inner[len + 2..];
         } else if matches!(c, '\'' | '"') {
             let end = quoted(rest, c);
