@@ -50,9 +50,9 @@ fn script(args: &Args, scope: &Scope) -> Result<Script, String> {
         (Some(_), Some(_)) => return Err("src and content are mutually exclusive".to_owned()),
         (None, None) => return Err("src (or content) is required".to_owned()),
         (None, Some(content)) => {
-            if preserve {
-                return Err("`mode: preserve` needs `src`".to_owned());
-            }
+            // What a text is kept in before it goes has this mode.
+            let private = Args(args.0.clone().into_iter().chain([("mode".to_owned(), "0600".into())]).collect());
+            let args = if preserve { &private } else { args };
             if dest.ends_with('/') {
                 return Err(format!("can not use content with a dir as dest: `{dest}`"));
             }

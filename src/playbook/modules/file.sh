@@ -122,7 +122,7 @@ b_file_stray() {
   [ -z "$b_owner" ] || set -- "$@" ${1:+-o} ! -user "$b_owner"
   [ -z "$b_group" ] || set -- "$@" ${1:+-o} ! -group "$b_group"
   [ -n "${1-}" ] || return 1
-  b_x=$(find "$b_path" \( "$@" \) -print 2>/dev/null) || return 0
+  b_x=$(find ${b_follow:+-L} "$b_path" \( "$@" \) -print 2>/dev/null) || return 0
   [ -n "$b_x" ]
 }
 b_file_walk() {
@@ -130,8 +130,20 @@ b_file_walk() {
     [ -e "$b_f" ] || [ -h "$b_f" ] || continue
     b_look "$b_f"
     b_attrs "$b_f" || :
-    [ "$b_T" != directory ] || b_file_walk "$b_f"
+    case $b_T in
+      directory) b_file_walk "$b_f" ;;
+      link) if [ -n "$b_follow" ] && [ -e "$b_f" ]; then b_file_through "$(readlink -f -- "$b_f")"; fi ;;
+    esac
   done
+}
+# b_file_through PATH: what a link below the folder leads to, and all below that.
+b_file_through() {
+  b_through=$((${b_through:-0} + 1))
+  [ "$b_through" -le 40 ] || fail "links below \`$b_path\` lead in a circle; use \`follow: false\`"
+  [ ! -d "$1" ] || b_file_walk "$1"
+  b_look "$1"
+  b_attrs "$1" || :
+  b_through=$((b_through - 1))
 }
 b_file_absent() {
   out path "$b_path"
@@ -225,6 +237,7 @@ b_file_link() {
   b_report "$b_path"
 }
 b_file_hard() {
+  if [ -n "$b_src" ] && [ -d "$b_path" ]; then b_path=${b_path%/}/${b_src##*/}; fi
   out dest "$b_path"
   out src "$b_src"
   b_look "$b_path"

@@ -63,6 +63,7 @@ const SH: &str = r#"
 b_find() {
   if [ ! -d "$1" ]; then b_skipped="$b_skipped$b_tok$1"; return 0; fi
   case $1 in -*) set -- "./$1" ;; esac
+  printf '%sR/%s\n' "$b_tok" "$1"
   find $b_L "$1" -mindepth 1 $b_depth -exec stat -c "$b_tok%f %a %u %g %s %h %i %d %.X %.Y %.Z %b %o %t %T %U:%G/%n" {} + 2>>"$b_log" || b_bad=1
 }
 b_find_all() {
@@ -202,7 +203,8 @@ fn listing(args: &Args, token: &str) -> Result<String, String> {
     step.set("b_tok", token)?.set("b_L", if flag(args, "follow") { "-L" } else { "" })?;
     let depth = match (flag(args, "recurse"), args.int("depth")) {
         (false, _) => "-maxdepth 1".to_owned(),
-        (true, Some(depth)) if depth > 0 => format!("-maxdepth {depth}"),
+        // One level more is looked at, and left out later.
+        (true, Some(depth)) if depth > 0 => format!("-maxdepth {}", depth + 1),
         (true, _) => String::new(),
     };
     step.set("b_depth", &depth)?.run("set --");
@@ -220,10 +222,20 @@ async fn talk(args: Args, host: Host, want: Want) -> Result<Outcome, Trouble> {
     let (entries, skipped) = get("list").split_once(&format!("{}S", want.token)).unwrap_or_default();
     let mut examined = 0;
     let mut chosen = Vec::new();
+    let depth = args.int("depth").and_then(|depth| usize::try_from(depth).ok()).filter(|depth| *depth > 0);
+    let mut root = "";
     for entry in entries.split(&want.token).skip(1) {
-        examined += 1;
         let Some((raw, path)) = entry.split_once('/') else { continue };
         let path = path.strip_suffix('\n').unwrap_or(path);
+        if raw == "R" {
+            root = path;
+            continue;
+        }
+        examined += 1;
+        let below = path.strip_prefix(root).unwrap_or(path).split('/').filter(|part| !part.is_empty()).count();
+        if depth.is_some_and(|depth| below > depth) {
+            continue;
+        }
         let facts = facts(raw);
         if chosen.len() < want.limit && fits(&want, &facts, path, now) {
             let mut file = Map::from_iter([("path".to_owned(), Value::from(path))]);

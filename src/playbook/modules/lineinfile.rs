@@ -6,7 +6,7 @@ use super::common::{
     ere::{self, Reader},
     flag, given, lines, listed,
     put::{PUT, validate},
-    required, text, with_default,
+    quote, required, text, with_default,
 };
 use super::talk::Talk;
 use super::{Act, Arg, Args, Kind, Module, Scope, Script};
@@ -79,6 +79,20 @@ fn script(args: &Args, scope: &Scope) -> Result<Script, String> {
     }
     if !absent && line.is_none() {
         return Err("`state: present` needs `line`".to_owned());
+    }
+    let empty = if regexp == Some("") {
+        Some((
+            "The regular expression",
+            " If this is desired, use '^' to match every line in the file and avoid this warning.",
+        ))
+    } else {
+        (search == Some("")).then_some(("The search string", ""))
+    };
+    if let Some((what, end)) = empty {
+        let text = format!(
+            "{what} is an empty string, which will match every line in the file. This may have unintended consequences, such as replacing the last line in the file rather than appending.{end}"
+        );
+        step.run(&format!("warn {}", quote(&text)?));
     }
     text_file(&mut step, args)?;
     if let Ok(script) = quick(step, args) {

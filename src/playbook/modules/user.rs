@@ -133,11 +133,14 @@ fn script(args: &Args, scope: &Scope) -> Result<Script, String> {
     if password.as_deref().is_some_and(|hash| !looks_hashed(hash)) {
         step.run("warn 'the password does not look like a crypt hash; nobody will be able to use it'");
     }
+    match field(args, "shell")? {
+        Some(shell) => step.set_path("b_shell", &shell)?,
+        None => step.set("b_shell", "")?,
+    };
     for (var, name) in [
         ("b_uid", "uid"),
         ("b_comment", "comment"),
         ("b_group", "group"),
-        ("b_shell", "shell"),
         ("b_skel", "skeleton"),
         ("b_umask", "umask"),
         ("b_uid_min", "uid_min"),

@@ -170,6 +170,7 @@ b_put_remote_tree() {
   b_top=${b_dest%/}
   case $b_from in */) ;; *) b_top=$b_top/${b_from##*/} ;; esac
   b_tree=${b_from%/}
+  case $b_tree in /*) ;; *) b_tree=$PWD/$b_tree ;; esac
   if [ -e "$b_top" ] && [ ! -d "$b_top" ]; then fail "\`$b_top\` is no folder"; fi
   b_fmode=$b_mode
   b_path=$b_top b_quiet=1 b_mode=$b_dmode

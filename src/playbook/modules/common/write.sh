@@ -63,6 +63,13 @@ b_fresh() {
 }
 # b_place USER GROUP MODE: owner and mode on `$b_grow`, the task's validation, the backup, the rename. Back in the folder after it.
 b_place() {
+  # What an access list allows stays allowed.
+  if [ -f "$b_goal" ] && [ ! -h "$b_goal" ] && command -v setfacl >/dev/null && b_acl=$(getfacl -cE -- "$b_goal" 2>/dev/null); then
+    case $b_acl in *user:[!:]* | *group:[!:]*)
+      if printf '%s\n' "$b_acl" | setfacl --set-file=- "$b_grow" 2>/dev/null; then b_born=; fi
+      ;;
+    esac
+  fi
   # A new file has the group of a set-gid folder already.
   b_g2=$2
   if [ -n "$b_dg" ]; then case $2 in '') ;; "$b_dg" | "$b_dG") b_g2= ;; *) b_g2=: ;; esac; fi
