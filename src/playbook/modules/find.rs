@@ -308,7 +308,8 @@ fn fits(want: &Want, facts: &Map<String, Value>, path: &str, now: i64) -> bool {
     if want.age.is_some_and(|bound| !bounded(age, bound)) {
         return false;
     }
-    if want.kind == "file" && want.size.is_some_and(|bound| !bounded(number("size"), bound)) {
+    let sized = want.kind == "file" || want.kind == "any" && facts.get("isreg") == Some(&Value::Bool(true));
+    if sized && want.size.is_some_and(|bound| !bounded(number("size"), bound)) {
         return false;
     }
     let bits =

@@ -16,9 +16,8 @@ pub static SET_STATS: Module = Module {
     ],
     free_form: None,
     act: Act::Controller(|args, _| {
-        let data = match args.get("data") {
-            Some(Value::Object(map)) => map,
-            _ => return Outcome::failure("The 'data' option needs to be a dictionary/hash"),
+        let Some(Value::Object(data)) = args.get("data") else {
+            return Outcome::failure("The 'data' option needs to be a dictionary/hash");
         };
         let good = |name: &str| {
             name.chars().next().is_some_and(|c| c.is_ascii_alphabetic() || c == '_')

@@ -204,14 +204,12 @@ impl HostRun<'_> {
             Action::Module(module, written) => (*module, written),
             Action::Named(name, written) => {
                 let name = template::text(view, name)?;
-                match modules::find(name.trim()) {
-                    Some(module) => (module, written),
-                    None => {
-                        let name = name.trim();
-                        let message = format!("The module {name} was not found in configured module paths.");
-                        return Ok(Work::Fail(message));
-                    }
-                }
+                let name = name.trim();
+                let Some(module) = modules::find(name) else {
+                    let message = format!("The module {name} was not found in configured module paths.");
+                    return Ok(Work::Fail(message));
+                };
+                (module, written)
             }
             Action::Meta(_) => return Ok(Work::Skip(String::new())),
             // What a step on this machine is writing may be what is read here.
