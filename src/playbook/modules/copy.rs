@@ -2,7 +2,7 @@
 
 use super::common::{
     ATTRS, BACKUP_ARGS, FILE_ARGS, Step, VALIDATE_ARGS, WRITE, arg, args,
-    beside::{INSIDE, Source},
+    beside::{INSIDE, Source, TEXT},
     flag, listed, mode,
     put::{PUT, Put, put, validate},
     text, with_default,
@@ -222,10 +222,15 @@ pub fn read_as(path: &Path, keys: Option<&Keys>) -> Result<Source, String> {
             };
         }
     }
-    if path.metadata().map_err(wrong)?.len() > INSIDE {
+    let len = path.metadata().map_err(wrong)?.len();
+    if len > TEXT {
         return Ok(Source::File(path.to_owned()));
     }
-    std::fs::read(path).map(Source::Bytes).map_err(wrong)
+    let bytes = std::fs::read(path).map_err(wrong)?;
+    if len > INSIDE && (bytes.contains(&0) || std::str::from_utf8(&bytes).is_err()) {
+        return Ok(Source::File(path.to_owned()));
+    }
+    Ok(Source::Bytes(bytes))
 }
 
 /// What stands at a place below the source.

@@ -23,7 +23,12 @@ b_pwent() {
 b_elsewhere() {
   [ -r /etc/nsswitch.conf ] || return 0
   while read -r b_n b_rest; do
-    if [ "$b_n" = passwd: ]; then [ "$b_rest" != files ]; return; fi
+    [ "$b_n" = passwd: ] || continue
+    case $b_rest in *[!a-z\ ]*) return 0 ;; esac
+    for b_n in $b_rest; do
+      case $b_n in files) ;; systemd) [ ! -d /run/systemd/userdb ] || return 0 ;; *) return 0 ;; esac
+    done
+    return 1
   done </etc/nsswitch.conf
 }
 # b_spent NAME: the fields of its line of /etc/shadow into b_sp (empty when there is none or we may not look) and b_sp_hash.

@@ -19,6 +19,8 @@ use crate::playbook::modules::{
 
 /// Steps carry this many bytes of files at most; more goes beside, and only when the host does not have it.
 pub const INSIDE: u64 = 32 * 1024;
+/// Text that the shell can hold goes unasked up to this size: asking costs a round trip.
+pub const TEXT: u64 = 72 * 1024;
 /// How many bytes one piece stands for.
 const PIECE: usize = 192 * 1024;
 /// How many pieces are under way at once.

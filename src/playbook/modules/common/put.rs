@@ -1,6 +1,6 @@
 //! Putting a whole file in its place: what `copy`, `template` and others share.
 
-use super::{Args, Step, beside::Source, flag, given, quote, text, words::split};
+use super::{Args, Step, beside::{Source, TEXT}, flag, given, quote, text, words::split};
 use crate::playbook::value::hex;
 use md5::Md5;
 use sha1::Sha1;
@@ -10,8 +10,6 @@ use std::io::Read as _;
 /// The shell side; needs `ATTRS` and `WRITE`.
 pub const PUT: &str = include_str!("put.sh");
 
-/// Text up to this size travels inside the step; more, or bytes that are no shell word, as a file.
-const INLINE: usize = 72 * 1024;
 
 /// One file to put.
 #[derive(Debug)]
@@ -43,7 +41,7 @@ pub fn put(step: &mut Step, args: &Args, file: Put) -> Result<(), String> {
     validate(step, args)?;
     step.run(&format!("outs Ochecksum {} Omd5sum {}", seen.sha1, seen.md5));
     let inline = match file.source {
-        Source::Bytes(bytes) if bytes.len() <= INLINE => {
+        Source::Bytes(bytes) if bytes.len() as u64 <= TEXT => {
             String::from_utf8(bytes).map_err(|e| Source::Bytes(e.into_bytes()))
         }
         other => Err(other),

@@ -71,19 +71,23 @@ b_put() {
 }
 # b_known USER GROUP MODE SIZE: what a file is that we gave these, as far as that needs no look; false when it does.
 b_known() {
-  case $1$3 in root[0-7][0-7][0-7] | root[0-7][0-7][0-7][0-7]) ;; *) return 1 ;; esac
-  case $2 in
-    '' | *[!a-zA-Z0-9_-]*) return 1 ;;
+  case $1$3 in root[0-7][0-7][0-7] | root[0-7][0-7][0-7][0-7] | [0-7][0-7][0-7] | [0-7][0-7][0-7][0-7]) ;; *) return 1 ;; esac
+  # What the task leaves open is ours.
+  [ -O / ] && [ -O "$b_base" ] || return 1
+  b_y=$2
+  if [ -z "$b_y" ] && [ -G / ] && [ -G "$b_base" ]; then b_y=root; fi
+  case $b_y in
+    '' | *[!a-zA-Z0-9_-]* | [0-9]*) return 1 ;;
     root) b_GID=0 ;;
     *)
       b_found=
-      while IFS= read -r b_l || [ -n "$b_l" ]; do case $b_l in "$2":*) b_found=$b_l; break ;; esac; done </etc/group
+      while IFS= read -r b_l || [ -n "$b_l" ]; do case $b_l in "$b_y":*) b_found=$b_l; break ;; esac; done </etc/group
       b_x=${b_found#*:*:}
       b_GID=${b_x%%:*}
       case $b_GID in '' | *[!0-9]*) return 1 ;; esac
       ;;
   esac
-  b_T=file b_UID=0 b_U=root b_G=$2 b_SIZE=$4 b_LINKS=1 b_M=${3#0}
+  b_T=file b_UID=0 b_U=root b_G=$b_y b_SIZE=$4 b_LINKS=1 b_M=${3#0}
 }
 # b_same: whether b_dest holds the wanted bytes already.
 b_same() {
