@@ -10,13 +10,13 @@ use std::{
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     process::{Child, ChildStderr, ChildStdin, ChildStdout},
-    sync::{Notify, mpsc, oneshot},
+    sync::{Notify, OnceCell, mpsc, oneshot},
     task::JoinHandle,
 };
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Answer, Become, BecomeMethod, Error, Reply, Step, Target, Via, error, script,
+    Answer, Become, BecomeMethod, Error, HostKey, Login, Reply, Step, Target, Via, error, script,
     ssh::{self, Private},
     step::HELD,
     wire::{self, Parser, Record},
@@ -41,8 +41,9 @@ struct Link {
     tasks: Vec<JoinHandle<()>>,
     closing: CancellationToken,
     sending: tokio::sync::Mutex<Sending>,
-    login_user: String,
-    login_root: bool,
+    /// Who logged in, and whether that is root; known when the shell has said it.
+    login: OnceCell<(String, bool)>,
+    hello: Mutex<Option<oneshot::Receiver<Result<Raw, Error>>>>,
     token: String,
     private: Option<Private>,
 }
@@ -148,7 +149,33 @@ impl Shell {
         }
     }
 
+    /// Starts to connect and does not wait: steps may be sent at once, and what goes wrong is their answer.
+    pub async fn begin(target: &Target) -> Result<Self, Error> {
+        let patient = match &target.via {
+            Via::Ssh(settings) => {
+                matches!(settings.login, Login::Password(_)) || matches!(settings.host_key, HostKey::Learn)
+            }
+            Via::Local | Via::Fake => true,
+        };
+        if patient || target.fence.is_some() || !ssh::knows_kex().await {
+            return Self::open(target).await;
+        }
+        Self::start(target, false)
+    }
+
     async fn connect(target: &Target, plain_kex: bool) -> Result<Self, Error> {
+        let mut shell = Self::start(target, plain_kex)?;
+        if let Some(link) = &mut shell.link {
+            link.login().await?;
+            if let Some(private) = &link.private {
+                private.forget_password();
+                shell.host_keys = private.learned();
+            }
+        }
+        Ok(shell)
+    }
+
+    fn start(target: &Target, plain_kex: bool) -> Result<Self, Error> {
         let (mut command, private) = match &target.via {
             Via::Ssh(settings) => {
                 let (command, private) = ssh::command(target, settings, plain_kex)?;
@@ -179,31 +206,21 @@ impl Shell {
             tokio::spawn(listen(stderr, Arc::clone(&shared))),
             tokio::spawn(read(child, stdout, Arc::clone(&shared), host, Parser::new(&token), closing.clone())),
         ];
-        let mut link = Link {
+        let link = Link {
             to_host,
             shared,
             tasks,
             closing,
             sending: tokio::sync::Mutex::default(),
-            login_user: String::new(),
-            login_root: false,
+            login: OnceCell::new(),
+            hello: Mutex::default(),
             token: token.clone(),
-            private: None,
+            private,
         };
         let hello = link.expect(None, "connecting", target.connect_timeout);
         link.write(script::hello(&token, target.fence.as_deref(), false))?;
-        let raw = hello.await.map_err(|_| Error::Closed("the shell was closed".into()))??;
-        if raw.last.head == "fence" {
-            return Err(Error::Closed("an earlier shell with the same fence could not be ended".into()));
-        }
-        (link.login_user, link.login_root) = identity(&raw.last.head);
-        let mut host_keys = Vec::new();
-        if let Some(private) = private {
-            private.forget_password();
-            host_keys = private.learned();
-            link.private = Some(private);
-        }
-        Ok(Self { target: target.clone(), link: Some(link), host_keys })
+        *link.hello.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(hello);
+        Ok(Self { target: target.clone(), link: Some(link), host_keys: Vec::new() })
     }
 
     /// Where this shell is.
@@ -213,7 +230,8 @@ impl Shell {
 
     /// The user that logged in.
     pub fn user(&self) -> &str {
-        self.link.as_ref().map_or(self.target.user.as_str(), |link| link.login_user.as_str())
+        let login = self.link.as_ref().and_then(|link| link.login.get());
+        login.map_or(self.target.user.as_str(), |(user, _)| user.as_str())
     }
 
     /// The public host keys this connection was made with (`ssh-ed25519 AAAA…`); empty when `ssh` decided itself.
@@ -246,12 +264,17 @@ impl Shell {
         }
         let Some(link) = &self.link else { return Ok(fake(&step)) };
         let mut sending = link.sending.lock().await;
+        let login = match &step.become_user {
+            Some(_) => Some(link.login().await?),
+            None => None,
+        };
         let deadline = step.deadline.unwrap_or(STEP_DEADLINE);
-        let them = step.become_user.clone().filter(|them| them.user != link.login_user);
+        let (login_user, login_root) = login.unwrap_or(("", false));
+        let them = step.become_user.clone().filter(|them| them.user != login_user);
         sending.next_id += 1;
         let id = sending.next_id;
         match them {
-            Some(them) if them.user == "root" && !link.login_root => {
+            Some(them) if them.user == "root" && !login_root => {
                 if !sending.climbed {
                     link.climb(&them).await?;
                     sending.climbed = true;
@@ -265,7 +288,7 @@ impl Shell {
                     sending.seen.clear();
                 }
                 let token = script::token();
-                let text = script::step_as(id, &step, &them, &token, link.login_root)?;
+                let text = script::step_as(id, &step, &them, &token, login_root)?;
                 let inner = link.expect(Some(id), "running a step", deadline);
                 link.write(text)?;
                 return Ok(Pending { inner, inner_token: Some(token), user: them.user });
@@ -286,6 +309,16 @@ impl Shell {
         Ok(Pending { inner, inner_token: None, user: String::new() })
     }
 
+    /// Ends the shell without waiting for the word that it has ended: it tidies up when its script ends, which it does
+    /// when the connection does. For shells whose every step is answered.
+    pub async fn leave(self) {
+        if matches!(self.target.via, Via::Ssh(_)) {
+            drop(self);
+        } else {
+            self.close().await;
+        }
+    }
+
     /// Ends the shell in good order: what runs is finished first, at most for two seconds.
     pub async fn close(mut self) {
         let Some(mut link) = self.link.take() else { return };
@@ -299,6 +332,23 @@ impl Shell {
 }
 
 impl Link {
+    /// Who logged in, and whether that is root.
+    async fn login(&self) -> Result<(&str, bool), Error> {
+        let known = self.login.get_or_try_init(|| async {
+            let hello = self.hello.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
+            let closed = || Error::Closed("the shell was closed".into());
+            let raw = match hello {
+                Some(hello) => hello.await.map_err(|_| closed())??,
+                None => return Err(self.shared.lock().dead.clone().unwrap_or_else(closed)),
+            };
+            if raw.last.head == "fence" {
+                return Err(Error::Closed("an earlier shell with the same fence could not be ended".into()));
+            }
+            Ok(identity(&raw.last.head))
+        });
+        known.await.map(|(user, root)| (user.as_str(), *root))
+    }
+
     fn expect(
         &self,
         id: Option<u64>,

@@ -15,6 +15,9 @@ use super::{Error, HostKey, Login, Ssh, Target, quote};
 /// The name under which pinned keys are kept, whatever address is dialled.
 const ALIAS: &str = "berth-host";
 
+/// A key exchange that is cheap for both sides, before all others.
+const CHEAP_KEX: &str = "KexAlgorithms=^curve25519-sha256";
+
 /// What must live as long as the connection, or until the login.
 #[derive(Debug)]
 pub(super) struct Private {
@@ -32,6 +35,19 @@ impl Private {
         let text = fs::read_to_string(self.dir.path().join("known_hosts")).unwrap_or_default();
         text.lines().filter_map(|line| line.split_once(' ').map(|(_, key)| key.trim().to_owned())).collect()
     }
+}
+
+/// Whether this machine's `ssh` knows the key exchange that we prefer, and how it is preferred.
+pub(super) async fn knows_kex() -> bool {
+    static KNOWN: tokio::sync::OnceCell<bool> = tokio::sync::OnceCell::const_new();
+    let ask = || async {
+        let mut command = Command::new("ssh");
+        clean(&mut command);
+        command.args(["-F", "none", "-G", "-o", CHEAP_KEX, "localhost"]);
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        command.status().await.is_ok_and(|status| status.success())
+    };
+    *KNOWN.get_or_init(ask).await
 }
 
 /// The `ssh` command for `target`, and the private folder it needs.
@@ -78,7 +94,7 @@ pub(super) fn command(target: &Target, ssh: &Ssh, plain_kex: bool) -> Result<(Co
     option(&format!("ConnectTimeout={}", target.connect_timeout.as_secs().max(1)));
     if !plain_kex {
         // Cheap for both sides; the rest of the list stays for servers that know only that.
-        option("KexAlgorithms=^curve25519-sha256");
+        option(CHEAP_KEX);
     }
     match &ssh.login {
         Login::Default => option("BatchMode=yes"),

@@ -47,7 +47,7 @@ impl Connections {
         if let Some(shell) = self.get(&target.name) {
             return Ok(shell);
         }
-        let shell = Arc::new(Shell::open(target).await?);
+        let shell = Arc::new(Shell::begin(target).await?);
         lock(&self.shells).insert(target.name.clone(), Arc::clone(&shell));
         lock(&self.opened).insert(target.name.clone());
         Ok(shell)
@@ -62,7 +62,7 @@ impl Connections {
     pub(super) async fn close_opened(&self) {
         let names: Vec<String> = lock(&self.opened).drain().collect();
         let shells: Vec<Shell> = names.iter().filter_map(|name| self.take(name)).collect();
-        let closing = shells.into_iter().map(Shell::close);
+        let closing = shells.into_iter().map(Shell::leave);
         futures_util::future::join_all(closing).await;
     }
 }
