@@ -12,9 +12,18 @@ trap 'exit 143' 15
 __U=$(umask)
 __mkd() { case $1 in /*) mkdir -m 700 "$1/.berth.$__d" 2>/dev/null && __D=$1/.berth.$__d ;; *) false ;; esac; }
 __mkd "${TMPDIR:-/tmp}" || __mkd /tmp || __D=$(umask 077; mktemp -d 2>/dev/null)
-changed() { printf '%sC\n' "$__T" >&3; }
-out() { printf '%sO%s\n%s' "$__T" "$1" "$2" >&3; }
-outj() { printf '%sJ%s\n%s' "$__T" "$1" "$2" >&3; }
+__K=
+__W=
+__kept() { [ -z "$__K" ] || printf '%s\n' "$1" >>"$__K"; }
+changed() { printf '%sC\n' "$__T" >&3; __kept c; }
+out() {
+  printf '%sO%s\n%s' "$__T" "$1" "$2" >&3
+  [ -z "$__K" ] || case $1 in stdout) printf %s "$2" >"$__K.o"; __kept o ;; esac
+}
+outj() {
+  printf '%sJ%s\n%s' "$__T" "$1" "$2" >&3
+  [ -z "$__K" ] || case $1 in rc) __kept "r$2" ;; esac
+}
 __n='
 '
 outs() {
@@ -27,7 +36,7 @@ outs() {
 }
 out_file() { printf '%sO%s\n' "$__T" "$1" >&3; [ ! -s "$2" ] || head -c @CAP@ "$2" >&3; }
 fail() { printf '%sF\n%s' "$__T" "$1" >&3; exit 1; }
-skip() { printf '%sS\n%s' "$__T" "$1" >&3; exit 0; }
+skip() { printf '%sS\n%s' "$__T" "$1" >&3; __kept s; exit 0; }
 warn() { printf '%sW\n%s' "$__T" "$1" >&3; }
 differ() { [ -z "$DIFF" ] || printf '%sD%s\n%s%sA\n%s' "$__T" "$1" "$2" "$__T" "$3" >&3; }
 differ_file() {
@@ -38,10 +47,13 @@ differ_file() {
   [ ! -s "$3" ] || head -c 262144 "$3" >&3
 }
 capture() {
-  "$@" >"$__D/o" 2>"$__D/e" 3>&-
+  __o=$__D/o
+  [ -z "$__K" ] || __o=$__K.o
+  "$@" >"$__o" 2>"$__D/e" 3>&-
   __c=$?
   outj rc "$__c"
-  out_file stdout "$__D/o"
+  __kept o
+  out_file stdout "$__o"
   out_file stderr "$__D/e"
   return "$__c"
 }
@@ -59,9 +71,26 @@ __guard() {
 __held() { [ -n "$2" ] && [ -n "$__stop" ] && __end "$1" -; }
 __m() {
   __held "$1" "$2" && return 1
-  ( set --; eval "$__S" ) </dev/null >/dev/null 2>"$__D/x"
-  __r=$?
-  __say "$__r"
+  [ -z "$__K" ] || : >"$__K"
+  __q=0
+  [ -z "$__W" ] || eval "$__W"
+  case $__q in
+    0)
+      ( set --; eval "$__S" ) </dev/null >/dev/null 2>"$__D/x"
+      __r=$?
+      __say "$__r"
+      ;;
+    1)
+      printf '%sN%s\n' "$__T" "$__at" >&3
+      __r=0
+      __kept s
+      ;;
+    *)
+      printf '%sU%s\n' "$__T" "$__at" >&3
+      __r=1
+      ;;
+  esac
+  [ "$__r" = 0 ] || __kept f
   __end "$1" "$__r"
   __guard "$2"
   return "$__r"

@@ -3,6 +3,7 @@
 //! One connection per host; on it one persistent POSIX `sh` that receives steps and sends framed answers.
 //! Steps may be sent before earlier ones were answered; answers come in the order of the steps.
 
+mod condition;
 mod error;
 mod quote;
 mod script;
@@ -16,6 +17,7 @@ mod tests;
 
 use std::{path::PathBuf, time::Duration};
 
+pub use condition::{Ask, Condition};
 pub use error::Error;
 pub use quote::{has_nul, quote};
 pub use shell::{Pending, STEP_DEADLINE, Shell};

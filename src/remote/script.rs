@@ -1,8 +1,11 @@
 //! The text that is written into a host's shell.
 
-use super::{Become, BecomeMethod, Error, Guard, Step, quote::quote_bytes, wire};
+use std::fmt::Write as _;
+
+use super::{Become, BecomeMethod, Condition, Error, Guard, Step, quote::quote_bytes, wire};
 
 const DRIVER: &str = include_str!("driver.sh");
+const AHEAD: &str = include_str!("ahead.sh");
 const FENCE: &str = include_str!("fence.sh");
 
 /// A token no one can guess: 128 bits of the thread's random generator.
@@ -39,6 +42,20 @@ pub(super) fn step(id: u64, step: &Step, fresh: &[&'static str]) -> Vec<u8> {
     let run = if step.plain { "__p" } else { "__m" };
     text.extend_from_slice(format!("\n{run} {id} {}\n", guard(step)).as_bytes());
     text
+}
+
+/// Conditions as one text: the first that does not hold ends it, its place in `__at`.
+fn when(conditions: &[(usize, Condition)]) -> String {
+    let mut text = String::new();
+    for (at, condition) in conditions {
+        let _ = write!(text, "if [ \"$__q\" = 0 ]; then __at={at}\n{}\nfi\n", condition.text());
+    }
+    text
+}
+
+/// The functions that conditions need.
+pub(super) fn judging() -> String {
+    format!("__cr=$(printf '\\r')\n{}", AHEAD.replace("@CAP@", &wire::CAP.to_string()))
 }
 
 /// What a failure means for the steps after it.
@@ -127,6 +144,15 @@ fn flags(into: &mut Vec<u8>, step: &Step) {
         into.extend_from_slice(b"__stop= __noted=;");
     }
     into.extend_from_slice(format!("CHECK={};DIFF={};", flag(step.check), flag(step.diff)).as_bytes());
+    match step.remember {
+        Some(slot) => into.extend_from_slice(format!("__K=$__D/k{slot};").as_bytes()),
+        None => into.extend_from_slice(b"__K=;"),
+    }
+    into.extend_from_slice(b"__W=");
+    if !step.when.is_empty() {
+        quote_bytes(into, when(&step.when).as_bytes());
+    }
+    into.push(b';');
 }
 
 /// Environment, files, then the step's own text.

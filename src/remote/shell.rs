@@ -55,6 +55,8 @@ struct Sending {
     seen: HashSet<usize>,
     /// A root shell was started inside the login user's.
     climbed: bool,
+    /// It knows how to judge conditions.
+    judges: bool,
 }
 
 #[derive(Debug)]
@@ -279,6 +281,7 @@ impl Shell {
                     link.climb(&them).await?;
                     sending.climbed = true;
                     sending.seen.clear();
+                    sending.judges = false;
                 }
             }
             Some(them) => {
@@ -286,6 +289,7 @@ impl Shell {
                     link.descend().await?;
                     sending.climbed = false;
                     sending.seen.clear();
+                    sending.judges = false;
                 }
                 let token = script::token();
                 let text = script::step_as(id, &step, &them, &token, login_root)?;
@@ -298,12 +302,18 @@ impl Shell {
                     link.descend().await?;
                     sending.climbed = false;
                     sending.seen.clear();
+                    sending.judges = false;
                 }
             }
         }
         let fresh: Vec<&'static str> =
             step.library.iter().copied().filter(|text| sending.seen.insert(text.as_ptr() as usize)).collect();
-        let text = script::step(id, &step, &fresh);
+        let mut text = Vec::new();
+        if !step.when.is_empty() && !sending.judges {
+            text.extend_from_slice(script::judging().as_bytes());
+            sending.judges = true;
+        }
+        text.extend_from_slice(&script::step(id, &step, &fresh));
         let inner = link.expect(Some(id), "running a step", deadline);
         link.write(text)?;
         Ok(Pending { inner, inner_token: None, user: String::new() })

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
-use super::{Secret, wire::Record};
+use super::{Condition, Secret, wire::Record};
 
 /// One piece of work for the host's shell.
 #[derive(Debug, Clone, Default)]
@@ -32,6 +32,10 @@ pub struct Step {
     pub reset: bool,
     /// The text's own stdout and stderr are the answer, not records.
     pub plain: bool,
+    /// What it came to is kept on the host under this number, for conditions of later steps.
+    pub remember: Option<u32>,
+    /// It runs when these hold, each with its place among the task's conditions.
+    pub when: Vec<(usize, Condition)>,
 }
 
 /// What a step's failure means for the guarded steps after it, which may be on their way already.
@@ -91,6 +95,10 @@ pub struct Reply {
     pub rc: i32,
     /// An earlier step failed, so this one did not run.
     pub held: bool,
+    /// This condition did not hold, so the step did not run.
+    pub unmet: Option<usize>,
+    /// This condition asks for what is not there.
+    pub unclear: Option<usize>,
     /// `changed` was called.
     pub changed: bool,
     /// `fail` was called, or the script broke off.
@@ -135,6 +143,8 @@ impl Reply {
                     }
                 }
                 b'X' => reply.noise = text,
+                b'N' => reply.unmet = record.head.parse().ok(),
+                b'U' => reply.unclear = record.head.parse().ok(),
                 _ => {}
             }
         }

@@ -13,7 +13,7 @@ pub const FLOOD: usize = 96 * 1024 * 1024;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Record {
     /// What it is: `O`ut, `J`son, `C`hanged, `F`ail, `S`kip, `W`arn, `D`iff before, `A`fter, e`X`tra stderr,
-    /// `I`nner shell, `E`nd, `H`ello, `L`eft an inner shell.
+    /// `N`o need, `U`nclear, `I`nner shell, `E`nd, `H`ello, `L`eft an inner shell.
     pub kind: u8,
     /// What stands on the record's first line after the kind.
     pub head: String,

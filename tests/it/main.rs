@@ -12,6 +12,7 @@ mod fuzz;
 mod harness;
 mod harness_holds;
 mod history;
+mod hostile;
 mod http;
 mod kills;
 mod machines;

@@ -39,11 +39,14 @@ pub static STAT: Module = Module {
 };
 
 const SH: &str = r#"
+# b_kept WORD: tells the driver, when it wants to know for conditions.
+b_kept() { [ -z "${__K-}" ] || __kept "$1"; }
 # b_stat: the facts of b_path as one line of numbers, then names, a link's goal, a checksum.
 b_stat() {
   out path "$b_path"
-  if [ -n "$b_follow" ]; then b_L=-L; [ -e "$b_path" ] || return 0
-  else b_L=; [ -e "$b_path" ] || [ -h "$b_path" ] || return 0; fi
+  if [ -n "$b_follow" ]; then b_L=-L; else b_L=; fi
+  if [ ! -e "$b_path" ] && { [ -n "$b_L" ] || [ ! -h "$b_path" ]; }; then b_kept e0; return 0; fi
+  b_kept e1
   b_x=$(stat $b_L -c '%f %a %u %g %s %h %i %d %.X %.Y %.Z %b %o %t %T %U:%G' -- "$b_path" 2>&1) || fail "cannot look at \`$b_path\`: $b_x"
   out raw "$b_x"
   # What the task's user may do with it.

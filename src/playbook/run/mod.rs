@@ -1,5 +1,6 @@
 //! Runs a playbook: hosts side by side, each at its own pace through a play, steps sent before earlier ones answered.
 
+mod ahead;
 mod connections;
 mod flight;
 mod gate;
@@ -529,6 +530,8 @@ fn batches(hosts: &[String], serial: &[Value]) -> Vec<Vec<String>> {
     found
 }
 
+#[cfg(test)]
+mod ahead_tests;
 #[cfg(test)]
 mod precedence;
 #[cfg(test)]

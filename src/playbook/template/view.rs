@@ -71,6 +71,8 @@ pub struct View {
     pub search: Arc<[std::path::PathBuf]>,
     /// Passwords of Ansible's vault.
     pub vault: Keys,
+    /// What is rendered may turn out not to be wanted: nothing may be done for it that is seen from outside.
+    pub ahead: bool,
     /// Steps on this machine are under way, so that its files may change.
     pub busy: bool,
     notes: Mutex<Notes>,
@@ -110,6 +112,7 @@ impl View {
             special: None,
             search: Arc::new([]),
             vault: Keys::default(),
+            ahead: false,
             busy: false,
             notes: Mutex::default(),
         }
@@ -129,6 +132,7 @@ impl View {
             special: self.special.clone(),
             search: Arc::clone(&self.search),
             vault: self.vault.clone(),
+            ahead: self.ahead,
             busy: self.busy,
             notes: Mutex::default(),
         }

@@ -1,6 +1,11 @@
 //! Putting a whole file in its place: what `copy`, `template` and others share.
 
-use super::{Args, Step, beside::{Source, TEXT}, flag, given, quote, text, words::split};
+use super::{
+    Args, Step,
+    beside::{Source, TEXT},
+    flag, given, quote, text,
+    words::split,
+};
 use crate::playbook::value::hex;
 use md5::Md5;
 use sha1::Sha1;
@@ -9,7 +14,6 @@ use std::io::Read as _;
 
 /// The shell side; needs `ATTRS` and `WRITE`.
 pub const PUT: &str = include_str!("put.sh");
-
 
 /// One file to put.
 #[derive(Debug)]

@@ -19,6 +19,12 @@ use crate::playbook::{
     },
     template::{self, Error, Layer},
 };
+use crate::remote::Reply;
+
+/// A condition as it is written.
+fn condition_at(task: &Task, at: usize) -> String {
+    task.common.when.get(at).map(convert::text_of).unwrap_or_default()
+}
 
 /// What `register` holds of a result.
 fn kept(result: &Map<String, Value>) -> Value {
@@ -250,6 +256,8 @@ impl HostRun<'_> {
             State::Made(result) => result,
             State::Waiting(pending, args, finish) => match pending.reply().await {
                 Ok(reply) if reply.held => return Err(Stop::Failed),
+                Ok(Reply { unmet: Some(at), .. }) => return Ok(skipped(&condition_at(task, at))),
+                Ok(Reply { unclear: Some(at), .. }) => failed(&self.unclear(task, landing, at)),
                 Ok(reply) => trial::result(reply, &args, finish),
                 Err(error) => return self.gone(task, &error),
             },
@@ -266,6 +274,17 @@ impl HostRun<'_> {
         }
         self.judge(task, landing, &mut result);
         Ok(result)
+    }
+
+    /// What is wrong with a condition that the host could not judge.
+    fn unclear(&self, task: &Task, landing: &Landing, at: usize) -> String {
+        let text = condition_at(task, at);
+        let view = self.settled_view(task, landing, &Map::new());
+        let why = match task.common.when.get(at).map(|when| template::truth(&view, when)) {
+            Some(Err(Error::Wrong(message))) => message,
+            _ => "the host has lost what it asks for".to_owned(),
+        };
+        format!("the condition `{text}` cannot be judged: {why}")
     }
 
     /// `changed_when` and `failed_when`.

@@ -5,12 +5,13 @@ use std::{sync::Arc, time::Duration};
 use serde_json::{Map, Value};
 
 use super::{
+    ahead::{Changed, Remembered},
     host::{HostRun, Stop},
     prepare::{Manner, Round, Work},
 };
 use crate::{
     playbook::{
-        ast::{Common, Task},
+        ast::{Action, Common, Task},
         event::Event,
         modules::{Args, Outcome, convert, trial::Finish},
         template::{self, Error},
@@ -25,6 +26,9 @@ mod talk;
 mod until;
 
 use result::{failed, included_vars, skipped, unreachable};
+
+/// How many results a host remembers at a time: more than steps can be under way.
+const SLOTS: u32 = 256;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Way {
@@ -101,6 +105,9 @@ impl HostRun<'_> {
 
     /// Prepares a task and sends what is to be sent.
     pub(super) async fn send(&mut self, task: &Arc<Task>) -> Result<Way, Stop> {
+        if let Some(name) = &task.register {
+            self.remembered.remove(name);
+        }
         let named;
         let task = if let Some(repeat) = task.repeat.as_ref().filter(|repeat| repeat.var.contains("{{")) {
             let Ok(var) = template::text(&self.view(task, None), &repeat.var) else {
@@ -337,17 +344,52 @@ impl HostRun<'_> {
         }
         step.guard = if manner.ignore || task.failed_when.is_some() { Guard::Held } else { guard };
         step.reset = std::mem::take(&mut self.reset);
+        let remembered = task.register.as_ref().and_then(|_| self.to_remember(task, &step));
+        step.remember = remembered.as_ref().map(|remembered| remembered.slot);
         let sent = match self.shell_for(task).await {
             Ok(shell) => shell.send(step).await,
             Err(error) => Err(error),
         };
         match sent {
-            Ok(pending) => Ok(made(pending)),
+            Ok(pending) => {
+                if let (Some(name), Some(remembered)) = (&task.register, remembered) {
+                    self.remembered.insert(name.clone(), remembered);
+                }
+                Ok(made(pending))
+            }
             Err(error) => {
                 self.drain().await?;
                 self.gone(task, &error).map(State::Ready)
             }
         }
+    }
+
+    /// How the host keeps what a step comes to, when conditions may ask for it.
+    fn to_remember(&mut self, task: &Task, step: &Step) -> Option<Remembered> {
+        let Action::Module(module, _) = &task.action else { return None };
+        let single = task.repeat.is_none() && task.until.is_none() && task.background.is_none();
+        if !single || task.failed_when.is_some() || !self.in_main_shell(task, step) {
+            return None;
+        }
+        let changed = match task.changed_when.as_deref() {
+            None => Changed::Told,
+            Some([Value::Bool(flag)]) => Changed::Always(*flag),
+            Some(_) => Changed::Judged,
+        };
+        self.slots = (self.slots + 1) % SLOTS;
+        Some(Remembered { slot: self.slots, module: module.name, changed })
+    }
+
+    /// Whether a step runs in the shell that remembers.
+    pub(super) fn in_main_shell(&self, task: &Task, step: &Step) -> bool {
+        let (own, play) = (&task.common, &self.batch.play.common);
+        let user = step.become_user.as_ref().map(|them| them.user.as_str());
+        matches!(user, None | Some("root"))
+            && user == self.last_user.as_deref()
+            && own.delegate_to.is_none()
+            && own.connection == play.connection
+            && own.remote_user == play.remote_user
+            && own.port == play.port
     }
 
     /// What becomes of a task whose host cannot be reached. Where only the other user's rights are missing, the task

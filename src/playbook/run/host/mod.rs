@@ -14,6 +14,7 @@ use tokio::sync::SemaphorePermit;
 
 use super::{
     Batch, Gathering, Run,
+    ahead::Remembered,
     flight::{Flight, Way},
     include::Wanted,
     lock,
@@ -67,6 +68,10 @@ pub(super) struct HostRun<'a> {
     pub(super) queue: VecDeque<Flight>,
     /// Registered names whose values are under way, and how many times.
     pub(super) pending: HashMap<String, usize>,
+    /// Steps under way whose results the host remembers, by the names they will have.
+    pub(super) remembered: HashMap<String, Remembered>,
+    /// How many steps were to be remembered.
+    pub(super) slots: u32,
     pub(super) notified: IndexSet<String>,
     /// `vars_files`, strongest first.
     files: Vec<Layer>,
@@ -103,6 +108,8 @@ impl<'a> HostRun<'a> {
             name,
             queue: VecDeque::new(),
             pending: HashMap::new(),
+            remembered: HashMap::new(),
+            slots: 0,
             notified: IndexSet::new(),
             files: Vec::new(),
             magic: Layer::fixed(run.magic(name, batch)),

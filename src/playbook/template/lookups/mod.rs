@@ -206,7 +206,7 @@ fn ask(view: &Arc<View>, name: &str, terms: Vec<Value>, options: Map<String, Val
     }
     // What a step on this machine is making may not be there yet.
     let pure = lists::TABLE.iter().chain(variables::TABLE).any(|pure| pure.name == lookup.name);
-    if view.busy && !pure {
+    if (view.busy || view.ahead) && !pure {
         return Err(Fault::Pending);
     }
     (lookup.run)(&Ask { view, terms, options })
