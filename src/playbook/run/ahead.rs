@@ -35,6 +35,10 @@ pub(super) type Known<'a> = &'a dyn Fn(&str) -> Option<bool>;
 /// The condition as the host can judge it.
 pub(super) fn compile(text: &str, steps: &HashMap<String, Remembered>, known: Known) -> Option<Condition> {
     let words = words(text)?;
+    // What may be missing is the controller's matter, in all of the condition.
+    if words.iter().any(|word| matches!(&text[word.from..word.to], "defined" | "undefined")) {
+        return None;
+    }
     let mut parser = Parser { text, words: &words, at: 0, steps, known };
     let condition = parser.either()?;
     (parser.at == words.len()).then_some(condition)
@@ -209,8 +213,6 @@ impl Parser<'_> {
                     Condition::Not(Box::new(Condition::Ask(step.slot, Ask::Failed)))
                 }
                 "skipped" | "skip" => Condition::Ask(step.slot, Ask::Skipped),
-                // Whatever it comes to, it will be there.
-                "defined" => Condition::Known(true),
                 _ => return None,
             };
             return Some(if not { Condition::Not(Box::new(asked)) } else { asked });
@@ -359,6 +361,7 @@ mod tests {
             "c.stdout | trim == 'a'",
             "'a' in c.stdout.lower()",
             "c is changed is defined",
+            "c is changed and yes is defined",
             "c is changed == true",
             "unknown",
             "c is changed and",
