@@ -3,9 +3,22 @@
 //! Only forms whose every outcome the host can tell are taken; for all others the controller waits. A question about
 //! what is not there (`x.rc` of a skipped command) is told as such, and the controller says what is wrong with it.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::Arc};
 
-use crate::remote::{Ask, Condition};
+use serde_json::{Map, Value};
+
+use super::{
+    host::HostRun,
+    prepare::{Manner, Work},
+};
+use crate::{
+    playbook::{
+        ast::{Action, Task},
+        modules::Module,
+        template::{self, Error, Layer, View},
+    },
+    remote::{Ask, Condition},
+};
 
 /// What is known of a step whose result is under way.
 #[derive(Debug, Clone)]
@@ -298,6 +311,50 @@ impl Parser<'_> {
         let number = self.word(1).parse().ok()?;
         self.at += 2;
         Some(Condition::Ask(step.slot, Ask::Status(operator, number)))
+    }
+}
+
+impl HostRun<'_> {
+    /// A condition on what is under way as the host can judge it.
+    pub(super) fn for_the_host(&self, task: &Task, view: &Arc<View>, condition: &Value) -> Option<Condition> {
+        let Value::String(text) = condition else { return None };
+        let waits = task.until.is_some()
+            || task.background.is_some()
+            || task.failed_when.is_some()
+            || task.common.delegate_to.is_some()
+            || !matches!(task.action, Action::Module(..));
+        if waits {
+            return None;
+        }
+        let steps = self.remembered.iter().filter(|(name, _)| self.pending.contains_key(*name));
+        let steps = steps.map(|(name, step)| (name.clone(), step.clone())).collect();
+        compile(text, &steps, &|part| match template::expression(view, part) {
+            Ok(Value::Bool(flag)) => Some(flag),
+            _ => None,
+        })
+    }
+
+    /// The work of a task whose conditions the host will judge. Whatever is not plainly a step is waited for.
+    pub(super) fn work_ahead(
+        &self,
+        task: &Task,
+        module: &'static Module,
+        written: &Value,
+        view: &Arc<View>,
+        manner: &Manner,
+        when: Vec<(usize, Condition)>,
+    ) -> Result<Work, Error> {
+        let mut ahead = view.with(Layer::fixed(Map::new()));
+        ahead.ahead = true;
+        let ahead = Arc::new(ahead);
+        let Ok(Work::Send(mut step, args, finish)) = self.module_work(task, module, written, &ahead, manner) else {
+            return Err(Error::Pending);
+        };
+        if !self.in_main_shell(task, &step) || !ahead.take_warnings().is_empty() {
+            return Err(Error::Pending);
+        }
+        step.when = when;
+        Ok(Work::Send(step, args, finish))
     }
 }
 

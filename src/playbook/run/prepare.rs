@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use serde_json::{Map, Value};
 
-use super::{ahead, host::HostRun, method_of};
+use super::{host::HostRun, method_of};
 use crate::{
     playbook::{
         ast::{Action, Include, Repeat, Task},
@@ -13,7 +13,7 @@ use crate::{
         },
         template::{self, Error, Layer, OMIT, View},
     },
-    remote::{Become, Condition, Secret, Step},
+    remote::{Become, Secret, Step},
 };
 
 /// What one round of a task is.
@@ -242,48 +242,6 @@ impl HostRun<'_> {
         }
     }
 
-    /// A condition on what is under way as the host can judge it.
-    fn for_the_host(&self, task: &Task, view: &Arc<View>, condition: &Value) -> Option<Condition> {
-        let Value::String(text) = condition else { return None };
-        let waits = task.until.is_some()
-            || task.background.is_some()
-            || task.failed_when.is_some()
-            || task.common.delegate_to.is_some()
-            || !matches!(task.action, Action::Module(..));
-        if waits {
-            return None;
-        }
-        let steps = self.remembered.iter().filter(|(name, _)| self.pending.contains_key(*name));
-        let steps = steps.map(|(name, step)| (name.clone(), step.clone())).collect();
-        ahead::compile(text, &steps, &|part| match template::expression(view, part) {
-            Ok(Value::Bool(flag)) => Some(flag),
-            _ => None,
-        })
-    }
-
-    /// The work of a task whose conditions the host will judge. Whatever is not plainly a step is waited for.
-    fn work_ahead(
-        &self,
-        task: &Task,
-        module: &'static Module,
-        written: &Value,
-        view: &Arc<View>,
-        manner: &Manner,
-        when: Vec<(usize, Condition)>,
-    ) -> Result<Work, Error> {
-        let mut ahead = view.with(Layer::fixed(Map::new()));
-        ahead.ahead = true;
-        let ahead = Arc::new(ahead);
-        let Ok(Work::Send(mut step, args, finish)) = self.module_work(task, module, written, &ahead, manner) else {
-            return Err(Error::Pending);
-        };
-        if !self.in_main_shell(task, &step) || !ahead.take_warnings().is_empty() {
-            return Err(Error::Pending);
-        }
-        step.when = when;
-        Ok(Work::Send(step, args, finish))
-    }
-
     fn wanted_include(task: &Task, include: &Include, view: &Arc<View>) -> Result<Work, Error> {
         let mut args = Map::new();
         for (name, value) in &include.args {
@@ -351,7 +309,7 @@ impl HostRun<'_> {
         }
     }
 
-    fn module_work(
+    pub(super) fn module_work(
         &self,
         task: &Task,
         module: &'static Module,
