@@ -3,6 +3,7 @@
 pub mod ast;
 mod crypt;
 pub mod doc;
+mod doubt;
 pub mod event;
 mod idle;
 mod includes;
@@ -22,6 +23,7 @@ pub mod yaml;
 
 pub use ast::{Playbook, Prompt};
 pub use crypt::sha512_crypt_hash;
+pub use doubt::doubts;
 pub use event::{Diff, Event, HostSummary, Status, Summary};
 pub use inventory::{Host, Inventory};
 pub use parse::{LoadError, Paths, Settings, load, load_text, load_with};

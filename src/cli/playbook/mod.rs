@@ -153,9 +153,14 @@ fn check(files: &Files) -> Result<u8> {
     for fault in &faults {
         eprintln!("{fault}");
     }
+    let doubts: Vec<_> = playbooks.iter().flat_map(playbook::doubts).collect();
+    for doubt in &doubts {
+        eprintln!("warning: {doubt}");
+    }
     if faults.is_empty() {
         let tasks: usize = playbooks.iter().flat_map(|p| &p.plays).map(|play| play.tasks().len()).sum();
-        eprintln!("no faults found in {tasks} tasks");
+        let doubts = if doubts.is_empty() { String::new() } else { format!(", {} doubts", doubts.len()) };
+        eprintln!("no faults found in {tasks} tasks{doubts}");
         return Ok(0);
     }
     Ok(1)

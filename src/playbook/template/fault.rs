@@ -37,7 +37,7 @@ fn name_in<'a>(detail: &'a str, before: &str) -> &'a str {
     detail.strip_prefix(before).and_then(|rest| rest.split_whitespace().next()).unwrap_or(detail)
 }
 
-fn hint<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> String {
+pub(super) fn hint<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> String {
     near(name, known).map(|near| format!("; did you mean `{near}`?")).unwrap_or_default()
 }
 
@@ -147,16 +147,16 @@ fn missing_in(view: &Arc<View>, source: &str) -> Option<String> {
 }
 
 /// A name with its attributes, as an expression writes it.
-struct Chain {
-    parts: Vec<String>,
+pub(super) struct Chain {
+    pub(super) parts: Vec<String>,
     /// A `default`, a `defined` or the like deals with it.
-    guarded: bool,
+    pub(super) guarded: bool,
     /// The template makes it itself.
-    local: bool,
+    pub(super) local: bool,
 }
 
 /// What of a template is no plain text: the insides of `{{ }}` and `{% %}`, apart from each other.
-fn expressions(source: &str) -> String {
+pub(super) fn expressions(source: &str) -> String {
     if !source.contains("{{") && !source.contains("{%") {
         return source.to_owned();
     }
@@ -173,7 +173,7 @@ fn expressions(source: &str) -> String {
     found
 }
 
-fn chains(source: &str) -> Vec<Chain> {
+pub(super) fn chains(source: &str) -> Vec<Chain> {
     let letters: Vec<char> = source.chars().collect();
     let word = |c: char| c.is_alphanumeric() || c == '_';
     let mut found = Vec::new();
@@ -290,7 +290,7 @@ fn last_two_are_is_not(letters: &[char]) -> bool {
     words == ["not", "is"]
 }
 
-fn skip_quoted(letters: &[char], at: usize) -> usize {
+pub(super) fn skip_quoted(letters: &[char], at: usize) -> usize {
     let quote = letters[at];
     let mut at = at + 1;
     while at < letters.len() && letters[at] != quote {

@@ -235,7 +235,8 @@ pub fn syntax(source: &str) -> Result<(), String> {
     if !style.is_default() {
         return Ok(());
     }
-    env::strict().template_from_str(body).map(|_| ()).map_err(|e| fault::reason(&e))
+    env::strict().template_from_str(body).map_err(|e| fault::reason(&e))?;
+    super::names::unknown(body).map_or(Ok(()), Err)
 }
 
 /// Faults in the syntax of an expression.
@@ -247,7 +248,9 @@ pub fn expression_syntax(source: &str) -> Result<(), String> {
     if source.starts_with("{%") || lone(source).is_some() {
         return syntax(source);
     }
-    env::strict().compile_expression(&source::without_marks(source)).map(|_| ()).map_err(|e| fault::reason(&e))
+    let source = source::without_marks(source);
+    env::strict().compile_expression(&source).map_err(|e| fault::reason(&e))?;
+    super::names::unknown(&source).map_or(Ok(()), Err)
 }
 
 /// Everything in `value` rendered at once.

@@ -1,0 +1,83 @@
+//! What a template names, without rendering it: variables that must be there, filters and tests.
+
+use minijinja::ErrorKind;
+
+use super::{
+    checks, env,
+    fault::{self, chains, expressions},
+    filters, has_marks,
+    lookups::FUNCTIONS,
+    source,
+};
+
+/// The variables that `source` needs: those it neither makes itself nor deals with when they are undefined. For an
+/// expression without marks, `bare`.
+pub fn needed(source: &str, bare: bool) -> Vec<String> {
+    if !bare && !has_marks(source) {
+        return Vec::new();
+    }
+    let env = env::strict();
+    let undeclared = if has_marks(source) {
+        env.template_from_str(source).map(|template| template.undeclared_variables(false))
+    } else {
+        env.compile_expression(&source::without_marks(source)).map(|made| made.undeclared_variables(false))
+    };
+    let Ok(undeclared) = undeclared else { return Vec::new() };
+    let chains = chains(&expressions(source));
+    let guarded = |name: &str| chains.iter().any(|chain| chain.parts[0] == name && (chain.guarded || chain.local));
+    let built_in = |name: &str| FUNCTIONS.contains(&name) || env.globals().any(|(known, _)| known == name);
+    let mut names: Vec<String> =
+        undeclared.into_iter().filter(|name| !guarded(name) && !built_in(name) && name != "omit").collect();
+    names.sort_unstable();
+    names
+}
+
+/// A filter or test that there is none of, in the words of the run.
+pub(super) fn unknown(source: &str) -> Option<String> {
+    let text = expressions(source);
+    let letters: Vec<char> = text.chars().collect();
+    let mut words: Vec<String> = Vec::new();
+    let mut at = 0;
+    while at < letters.len() {
+        let c = letters[at];
+        if matches!(c, '\'' | '"') {
+            at = fault::skip_quoted(&letters, at);
+            words.push("'".to_owned());
+        } else if c.is_alphanumeric() || c == '_' {
+            let from = at;
+            while letters.get(at).is_some_and(|c| c.is_alphanumeric() || matches!(c, '_' | '.')) {
+                at += 1;
+            }
+            words.push(letters[from..at].iter().collect());
+        } else {
+            if !c.is_whitespace() {
+                words.push(c.to_string());
+            }
+            at += 1;
+        }
+    }
+    words.iter().enumerate().skip(1).find_map(|(at, word)| {
+        if !word.starts_with(|c: char| c.is_alphabetic() || c == '_') {
+            return None;
+        }
+        let before = words[at - 1].as_str();
+        let test = before == "is" && word != "not" || before == "not" && at > 1 && words[at - 2] == "is";
+        let known = |name: &str| {
+            let source = if test { format!("'' is {name}") } else { format!("'' | {name}") };
+            let made = env::strict().compile_expression(&source).and_then(|made| made.eval(()));
+            let unknown = [ErrorKind::UnknownFilter, ErrorKind::UnknownTest];
+            made.err().is_none_or(|error| !unknown.contains(&error.kind()))
+        };
+        (before == "|" || test).then_some(())?;
+        if known(word) {
+            return None;
+        }
+        Some(if test {
+            let names = checks::all().flat_map(|entry| entry.names.iter().copied());
+            format!("there is no test `{word}`{}", fault::hint(word, names))
+        } else {
+            let names = filters::all().flat_map(|entry| entry.names.iter().copied());
+            format!("there is no filter `{word}`{}", fault::hint(word, names))
+        })
+    })
+}
