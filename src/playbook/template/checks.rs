@@ -10,6 +10,7 @@ use minijinja::{
 use super::{
     call::{Call, Entry, bind, entry, items_of, undefined},
     dump::py_str,
+    env::sound,
     filters::{regex, urls::Parts},
     version,
 };
@@ -53,10 +54,10 @@ static TABLE: &[Entry] = &[
     }),
     entry(&["eq", "equalto", "=="], "other", |c| Ok((c.value == *c.need(0, "other")?).into())),
     entry(&["ne", "!="], "other", |c| Ok((c.value != *c.need(0, "other")?).into())),
-    entry(&["lt", "lessthan", "<"], "other", |c| Ok((c.value < *c.need(0, "other")?).into())),
-    entry(&["le", "<="], "other", |c| Ok((c.value <= *c.need(0, "other")?).into())),
-    entry(&["gt", "greaterthan", ">"], "other", |c| Ok((c.value > *c.need(0, "other")?).into())),
-    entry(&["ge", ">="], "other", |c| Ok((c.value >= *c.need(0, "other")?).into())),
+    entry(&["lt", "lessthan", "<"], "other", |c| Ok(order(c)?.is_lt().into())),
+    entry(&["le", "<="], "other", |c| Ok(order(c)?.is_le().into())),
+    entry(&["gt", "greaterthan", ">"], "other", |c| Ok(order(c)?.is_gt().into())),
+    entry(&["ge", ">="], "other", |c| Ok(order(c)?.is_ge().into())),
     entry(&["nan", "isnan"], "", |c| Ok(f64::try_from(c.value.clone()).is_ok_and(f64::is_nan).into())),
     entry(&["sameas"], "other", |c| {
         let other = c.need(0, "other")?;
@@ -167,6 +168,14 @@ static TABLE: &[Entry] = &[
 ];
 
 /// All tests, table by table.
+/// How a value stands to `other`. The engine cannot compare errors, so there must be none inside.
+fn order(c: &mut Call) -> Result<std::cmp::Ordering, Error> {
+    let other = c.need(0, "other")?.clone();
+    sound(&c.value, 0)?;
+    sound(&other, 0)?;
+    Ok(c.value.cmp(&other))
+}
+
 pub(super) fn all() -> impl Iterator<Item = &'static Entry> {
     TABLE.iter().chain(regex::TESTS)
 }

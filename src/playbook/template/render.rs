@@ -368,6 +368,32 @@ fn note_culprit(view: &View, source: &str) {
     }
 }
 
+/// Whether what is undefined was worked with where nothing deals with it: compared, added, shown. A word such as
+/// `default` somewhere else in the text does not excuse that.
+fn is_used(error: &minijinja::Error, source: &str) -> bool {
+    let operators = ["==", "!=", "<", ">", "not ", "in ", "and ", "or ", "if ", "else", "+", "-", "*", "/", "~", "%"];
+    let compares = |text: &str| operators[..6].iter().any(|operator| text.contains(operator));
+    let Some(range) = error.range() else {
+        // Operators tell no place.
+        return compares(source);
+    };
+    let word = |c: char| c.is_alphanumeric() || c == '_';
+    let is_chain = |text: &str| text.chars().all(|c| word(c) || ".[]'\"".contains(c));
+    let place = source.get(range.clone()).unwrap_or_default();
+    if !is_chain(place) {
+        return !place.contains('|') && compares(place);
+    }
+    let mut after = source.get(range.end..).unwrap_or_default().trim_start();
+    loop {
+        after = match after.chars().next() {
+            Some('.') => after[1..].trim_start_matches(word).trim_start(),
+            Some('[') => after.split_once(']').map_or("", |(_, rest)| rest).trim_start(),
+            _ => break,
+        };
+    }
+    after.is_empty() || after.starts_with("}}") || operators.iter().any(|operator| after.starts_with(operator))
+}
+
 /// Strictly first; when something was undefined and the text deals with that, once more with chaining allowed.
 fn twice<T>(
     view: &Arc<View>,
@@ -375,6 +401,13 @@ fn twice<T>(
     run: impl Fn(&'static Environment<'static>) -> Result<T, minijinja::Error>,
 ) -> Result<T, minijinja::Error> {
     let _inside = Inside::enter()?;
+    // The engine panics where it compares what cannot be compared; one host's template must not end the run.
+    let run = |env| {
+        let made = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| run(env)));
+        made.unwrap_or_else(|_| {
+            Err(minijinja::Error::new(ErrorKind::InvalidOperation, "values in this template cannot be compared"))
+        })
+    };
     let mut made = run(env::strict());
     if let Err(error) = &made {
         let waiting = {
@@ -383,7 +416,7 @@ fn twice<T>(
         };
         let words = ["default", "d(", "defined", "mandatory", "include", "import"];
         let deals = words.iter().any(|word| source.contains(word));
-        if error.kind() == ErrorKind::UndefinedError && deals && !waiting {
+        if error.kind() == ErrorKind::UndefinedError && deals && !waiting && !is_used(error, source) {
             view.notes().culprit = None;
             made = run(env::chainable());
         }

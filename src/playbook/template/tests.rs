@@ -335,3 +335,36 @@ fn expressions_come_to_what_python_makes_of_them() {
     }
     assert!(wrong.is_empty(), "{} differ:\n{}", wrong.len(), wrong.join("\n"));
 }
+
+#[test]
+fn a_default_elsewhere_excuses_nothing() {
+    let view = sample();
+    for source in [
+        "nosuch != '' and zz is not defined",
+        "'x' in people[0].nosuch",
+        "zz is not defined and 'x' in people[0].nosuch",
+        "(zz | default('')) == '' and nosuch > 1",
+        "(zz | default('')) == '' and zz.y.z == 1",
+        "zz is not defined and not people[0].nosuch",
+    ] {
+        let said = truth(&view, &json!(source));
+        assert!(matches!(said, Err(Error::Wrong(_))), "{source}: {said:?}");
+    }
+    for (source, wanted) in [
+        ("zz.y.z is not defined", true),
+        ("zz is defined and zz.z == 1", false),
+        ("zz.y['z'] | default('x') == 'x'", true),
+        ("(zz.y | default(people[0].nosuch) | default('x')) == 'x'", true),
+        ("zz.y.z | default(1) + 1 == 2 and name is defined", true),
+    ] {
+        assert_eq!(truth(&view, &json!(source)), Ok(wanted), "{source}");
+    }
+}
+
+#[test]
+fn what_hides_an_error_cannot_be_compared() {
+    let view = sample();
+    for source in ["{{ [round] < [round] }}", "{{ [round] is lt([round]) }}", "{{ [[round], [round]] | sort }}"] {
+        assert!(matches!(value(&view, &json!(source)), Err(Error::Wrong(_))), "{source}");
+    }
+}
