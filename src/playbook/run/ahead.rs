@@ -191,9 +191,8 @@ impl Parser<'_> {
         while self.at < self.words.len() {
             match self.word(0) {
                 "(" => depth += 1,
-                ")" if depth == 0 => break,
+                ")" | "and" | "or" if depth == 0 => break,
                 ")" => depth -= 1,
-                "and" | "or" if depth == 0 => break,
                 _ => {}
             }
             self.at += 1;

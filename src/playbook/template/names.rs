@@ -61,18 +61,18 @@ pub(super) fn unknown(source: &str) -> Option<String> {
             return None;
         }
         let before = words[at - 1].as_str();
-        let test = before == "is" && word != "not" || before == "not" && at > 1 && words[at - 2] == "is";
+        let asks = before == "is" && word != "not" || before == "not" && at > 1 && words[at - 2] == "is";
         let known = |name: &str| {
-            let source = if test { format!("'' is {name}") } else { format!("'' | {name}") };
+            let source = if asks { format!("'' is {name}") } else { format!("'' | {name}") };
             let made = env::strict().compile_expression(&source).and_then(|made| made.eval(()));
             let unknown = [ErrorKind::UnknownFilter, ErrorKind::UnknownTest];
             made.err().is_none_or(|error| !unknown.contains(&error.kind()))
         };
-        (before == "|" || test).then_some(())?;
+        (before == "|" || asks).then_some(())?;
         if known(word) {
             return None;
         }
-        Some(if test {
+        Some(if asks {
             let names = checks::all().flat_map(|entry| entry.names.iter().copied());
             format!("there is no test `{word}`{}", fault::hint(word, names))
         } else {

@@ -344,7 +344,7 @@ impl HostRun<'_> {
         }
         step.guard = if manner.ignore || task.failed_when.is_some() { Guard::Held } else { guard };
         step.reset = std::mem::take(&mut self.reset);
-        let remembered = task.register.as_ref().and_then(|_| self.to_remember(task, &step));
+        let remembered = task.register.as_ref().and_then(|_| self.remembering(task, &step));
         step.remember = remembered.as_ref().map(|remembered| remembered.slot);
         let sent = match self.shell_for(task).await {
             Ok(shell) => shell.send(step).await,
@@ -365,7 +365,7 @@ impl HostRun<'_> {
     }
 
     /// How the host keeps what a step comes to, when conditions may ask for it.
-    fn to_remember(&mut self, task: &Task, step: &Step) -> Option<Remembered> {
+    fn remembering(&mut self, task: &Task, step: &Step) -> Option<Remembered> {
         let Action::Module(module, _) = &task.action else { return None };
         let single = task.repeat.is_none() && task.until.is_none() && task.background.is_none();
         if !single || task.failed_when.is_some() || !self.in_main_shell(task, step) {
