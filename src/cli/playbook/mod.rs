@@ -16,6 +16,7 @@ mod ansible;
 mod args;
 mod ask;
 mod config;
+mod live;
 mod pool;
 mod secrets;
 
@@ -228,14 +229,23 @@ async fn run(args: RunArgs, client: &ClientOptions, mark: &str) -> Result<u8> {
         }
     });
     let report = report_of(&options, &config);
+    let asks = options.step.is_some() || playbooks.iter().any(asks_people);
+    let live = if matches!(format, Format::Table) && !asks { live::Live::new() } else { None };
+    let lines = live.clone();
     let sink = move |event: Event| {
         let text = match format {
             Format::Table => report.take(&event),
             Format::Json | Format::Yaml => serde_json::to_string(&event).map(|line| line + "\n").unwrap_or_default(),
         };
-        // A reader that has gone away does not stop the hosts half-way.
-        let mut out = std::io::stdout().lock();
-        let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+        let print = || {
+            // A reader that has gone away does not stop the hosts half-way.
+            let mut out = std::io::stdout().lock();
+            let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+        };
+        match &lines {
+            Some(lines) => lines.take(&event, print),
+            None => print(),
+        }
     };
     let connections = Connections::default();
     let mut code = 0;
@@ -250,6 +260,14 @@ async fn run(args: RunArgs, client: &ClientOptions, mark: &str) -> Result<u8> {
         }
     }
     Ok(code)
+}
+
+/// Whether a playbook asks something on the terminal, which lines would overwrite.
+fn asks_people(playbook: &Playbook) -> bool {
+    let asks = |play: &playbook::ast::Play| {
+        !play.vars_prompt.is_empty() || play.tasks().iter().any(|task| task.module_name() == "pause")
+    };
+    playbook.plays.iter().any(asks)
 }
 
 /// The inventories that are there. As `ansible-playbook` one that is missing is passed over with a warning.

@@ -73,7 +73,17 @@ impl HostRun<'_> {
                 if !name.contains('{') {
                     return Some(name.to_owned());
                 }
-                template::text(&self.view(handler, None), name).ok()
+                match template::text(&self.view(handler, None), name) {
+                    Ok(name) => Some(name),
+                    Err(error) => {
+                        if let template::Error::Wrong(why) = error
+                            && handler.listen.is_empty()
+                        {
+                            self.run.warn(vec![unusable(name, &why)]);
+                        }
+                        None
+                    }
+                }
             })
             .collect();
         let order = last_list_first(handlers);
@@ -117,6 +127,14 @@ impl HostRun<'_> {
             self.batch.play.handlers.iter().cloned().chain(lock(&self.batch.handlers).iter().cloned()).collect();
         !self.handlers_called(wanted, &handlers).is_empty()
     }
+}
+
+/// Nobody can call a handler whose name cannot be made and that listens to nothing. In Ansible's words.
+fn unusable(name: &str, why: &str) -> String {
+    format!(
+        "Handler '{name}' is unusable because it has no listen topics and the name could not be templated \
+         (host-specific variables are not supported in handler names). The error: {why}"
+    )
 }
 
 /// The places of handlers: those of the list that was read last first, each list in its own order.
