@@ -5,7 +5,6 @@ use std::{
     io::Read as _,
     os::unix::fs::PermissionsExt as _,
     process::{Command, Stdio},
-    time::{Duration, Instant},
 };
 
 use serde_json::Value;
@@ -25,7 +24,6 @@ struct Came {
     shown: String,
     /// The largest the controller was, in KiB.
     memory: u64,
-    took: Duration,
 }
 
 impl Came {
@@ -42,15 +40,13 @@ impl Came {
         assert_eq!(last["status"], "unreachable", "{last}");
         assert!(last["message"].as_str().unwrap().contains(message), "{last}");
         assert!(self.memory < 400 * 1024, "{} KiB", self.memory);
-        assert!(self.took < Duration::from_mins(1), "{:?}", self.took);
     }
 }
 
-fn berth(dir: &std::path::Path, more: &[&str]) -> (String, u64, Duration) {
+fn berth(dir: &std::path::Path, more: &[&str]) -> (String, u64) {
     let path = format!("{}:{}", dir.display(), std::env::var("PATH").unwrap());
-    let began = Instant::now();
     let mut child = Command::new(env!("CARGO_BIN_EXE_berth"))
-        .args(["playbook", "run", "-i", "hosts", "--timeout", "2"])
+        .args(["playbook", "run", "-i", "hosts"])
         .args(more)
         .arg("play.yml")
         .current_dir(dir)
@@ -80,13 +76,17 @@ fn berth(dir: &std::path::Path, more: &[&str]) -> (String, u64, Duration) {
         memory = line.and_then(|line| line.split_whitespace().next()?.parse().ok()).unwrap_or(memory);
         std::thread::yield_now();
     }
-    let took = began.elapsed();
     let shown = [reader.join().unwrap(), complaints.join().unwrap()].concat();
-    (String::from_utf8_lossy(&shown).into_owned(), memory, took)
+    (String::from_utf8_lossy(&shown).into_owned(), memory)
 }
 
 /// Runs a play of two tasks on a good machine and on one whose `ssh` is this script.
 fn meet(script: &str) -> Came {
+    within(["2", "5"], script)
+}
+
+/// The same with so many seconds for the login and for a step.
+fn within([login, step]: [&str; 2], script: &str) -> Came {
     let dir = tempfile::tempdir().unwrap();
     let ssh = dir.path().join("ssh");
     fs::write(&ssh, format!("{HEAD}{script}")).unwrap();
@@ -94,17 +94,18 @@ fn meet(script: &str) -> Came {
     fs::write(dir.path().join("hosts"), "good ansible_connection=local\nbad ansible_host=192.0.2.1\n").unwrap();
     let play = "- hosts: all\n  gather_facts: false\n  strategy: free\n  tasks:\n    - ping:\n    - command: echo well\n      changed_when: false\n";
     fs::write(dir.path().join("play.yml"), play).unwrap();
-    let (told, memory, took) = berth(dir.path(), &["--output", "json", "--step-timeout", "5"]);
+    let (told, memory) = berth(dir.path(), &["--output", "json", "--timeout", login, "--step-timeout", step]);
     let events = told.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
-    let (shown, more, _) = berth(dir.path(), &["--step-timeout", "5"]);
-    Came { events, shown, memory: memory.max(more), took }
+    let (shown, more) = berth(dir.path(), &["--timeout", login, "--step-timeout", step]);
+    Came { events, shown, memory: memory.max(more) }
 }
 
 #[test]
 fn a_machine_that_floods_is_cut() {
-    let came = meet("printf '%sHuid=0(root)\\n' \"$token\"\nexec yes a-line-of-a-flood\n");
+    // However slow this computer is, the flood is what ends it.
+    let came = within(["300"; 2], "printf '%sHuid=0(root)\\n' \"$token\"\nexec yes a-line-of-a-flood\n");
     came.ended_with("more than");
-    let came = meet("exec tr '\\000' x </dev/zero\n");
+    let came = within(["300"; 2], "exec tr '\\000' x </dev/zero\n");
     came.ended_with("more than");
 }
 
