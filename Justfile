@@ -70,7 +70,24 @@ ansible-targets *NAMES: (_need "cc:build-essential" "ssh:openssh-client") _build
 bless: (_need "cc:build-essential")
     INSTA_UPDATE=always BERTH_BLESS=1 cargo test --locked
 
-_build:
+# Build the page into web/dist, when something of it changed
+web:
+    #!/usr/bin/env bash
+    set -euo pipefail
+    [ -e web/package.json ] || exit 0
+    just _need "node:nodejs" "npm:npm"
+    cd web
+    if [ ! -e node_modules/.package-lock.json ] || [ package-lock.json -nt node_modules/.package-lock.json ]; then
+        npm ci --no-audit --no-fund
+        # npm may keep the time of the file that it came from.
+        touch node_modules/.package-lock.json
+    fi
+    page=dist/index.html
+    if [ ! -e $page ] || [ -n "$(find . \( -path ./node_modules -o -path ./dist \) -prune -o -type f -newer $page -print -quit)" ]; then
+        npm run build
+    fi
+
+_build: web
     cargo build --locked
 
 # Machines are containers where a Docker engine answers; else they need these.

@@ -5,7 +5,7 @@ cd "$(dirname "$0")/.."
 state=$PWD/.local
 demo=${BERTH_DEMO_DIR:-$state/demo}
 sudo=; [ "$(id -u)" = 0 ] || sudo=sudo
-[ -d "$state" ] || [ -d "$demo" ] || { echo "nothing to remove"; exit 0; }
+[ -d "$state" ] || [ -d "$demo" ] || [ -d web/node_modules ] || [ -n "$(ls -A web/dist 2>/dev/null)" ] || { echo "nothing to remove"; exit 0; }
 if [ -d "$state" ]; then
     exec 9>"$state/run.lock"
     flock -n 9 || { echo "\`just run\` is running: end it first with Ctrl-C" >&2; exit 1; }
@@ -18,5 +18,5 @@ if command -v docker >/dev/null && images=$(docker images -q berth-demo 2>/dev/n
     # shellcheck disable=SC2086
     docker rmi -f $images >/dev/null
 fi
-rm -rf "$state"
+rm -rf "$state" web/node_modules web/dist
 echo "removed; target/ with what cargo built is kept (\`cargo clean\`)"

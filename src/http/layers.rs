@@ -10,6 +10,10 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use futures_util::FutureExt;
+use tower_http::compression::{
+    CompressionLayer, DefaultPredicate, Predicate,
+    predicate::{NotForContentType, SizeAbove},
+};
 use tracing::Instrument;
 
 use super::{AddressLimit, Problem, context, scrub};
@@ -20,9 +24,12 @@ use crate::ctx::Ctx;
 pub struct Rules {
     /// Routes that may take as long as they need, by template: those that wait for machines, and streams.
     pub slow: &'static [&'static str],
-    /// Routes that are neither limited nor logged, by template: probes.
+    /// Routes that are not limited and logged only at `debug`, by template: probes, and files of the page.
     pub quiet: &'static [&'static str],
 }
+
+/// Answers of more bytes than this are compressed for those who take it.
+const WORTHWHILE: u16 = 4096;
 
 struct Around {
     ctx: Ctx,
@@ -35,7 +42,13 @@ pub fn wrap(router: Router, ctx: &Ctx, rules: Rules) -> Router {
     let limits = &ctx.config.limits;
     let limit = AddressLimit::new(limits.requests_per_second, Duration::from_secs(1), limits.requests_burst);
     let around = Arc::new(Around { ctx: ctx.clone(), rules, limit });
-    router.layer(DefaultBodyLimit::max(8 * 1024 * 1024)).layer(middleware::from_fn_with_state(around, answer))
+    // Fonts and images are compressed already, and a stream must not be gathered. Small answers are not worth it.
+    // Who asks says so in a header and not by a cookie, so no other page can make a browser guess at what is inside.
+    let worthwhile = DefaultPredicate::new().and(NotForContentType::new("font/")).and(SizeAbove::new(WORTHWHILE));
+    router
+        .layer(DefaultBodyLimit::max(8 * 1024 * 1024))
+        .layer(CompressionLayer::new().compress_when(worthwhile))
+        .layer(middleware::from_fn_with_state(around, answer))
 }
 
 async fn answer(State(around): State<Arc<Around>>, mut request: Request, next: Next) -> Response {
@@ -79,20 +92,16 @@ async fn answer(State(around): State<Arc<Around>>, mut request: Request, next: N
     metrics::histogram!("http_request_duration_seconds", &labels).record(took.as_secs_f64());
     metrics::counter!("http_requests_total", "method" => method.to_string(), "route" => route.to_owned(), "status" => status.as_u16().to_string())
         .increment(1);
-    if !is_quiet {
-        let path: String = path.chars().take(200).collect();
-        span.in_scope(|| {
-            tracing::info!(
-                method = %method,
-                path = ?path,
-                query = query.as_deref(),
-                status = status.as_u16(),
-                took_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
-                peer = %info.peer,
-                "answered"
-            );
-        });
-    }
+    let path: String = path.chars().take(200).collect();
+    let took_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
+    let (query, status, peer) = (query.as_deref(), status.as_u16(), info.peer);
+    span.in_scope(|| {
+        if is_quiet {
+            tracing::debug!(%method, ?path, query, status, took_ms, %peer, "answered");
+        } else {
+            tracing::info!(%method, ?path, query, status, took_ms, %peer, "answered");
+        }
+    });
     response
 }
 
@@ -116,7 +125,8 @@ fn dress(path: &str, response: &mut Response) {
     } else if path.starts_with("/api") {
         "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
     } else {
-        "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+        "default-src 'self'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; \
+         connect-src 'self'; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
     };
     let mut headers = vec![
         (header::CONTENT_SECURITY_POLICY, policy),

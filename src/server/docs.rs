@@ -33,7 +33,6 @@ pub(super) fn routes(document: &Value) -> Router<Ctx> {
             get(|| async { typed("text/javascript; charset=utf-8", include_str!("docs/page.js")) }),
         )
         .route("/api/docs/page.css", get(|| async { typed("text/css; charset=utf-8", include_str!("docs/page.css")) }))
-        .route("/", get(|| async { axum::response::Redirect::temporary("/api/docs") }))
 }
 
 fn typed(kind: &'static str, body: impl IntoResponse) -> Response {

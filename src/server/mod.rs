@@ -3,6 +3,7 @@
 //! Deliberately absent: TLS, which is Caddy's, and any decision, which is the slices'.
 
 mod docs;
+pub mod page;
 mod probes;
 
 use std::{net::SocketAddr, time::Duration};
@@ -75,13 +76,20 @@ const SLOW: &[&str] = &[
     "/api/machines/{name}/check",
     "/api/release_all",
 ];
-const QUIET: &[&str] = &["/api/healthz", "/api/readyz"];
+/// Probes and the files of the page.
+const QUIET: &[&str] = &["/api/healthz", "/api/readyz", page::TEMPLATES[0], page::TEMPLATES[1]];
 
 /// The whole application, as the listener serves it.
 pub fn router(ctx: &Ctx) -> Router {
+    router_with_page(ctx, page::built)
+}
+
+/// The whole application with another page.
+pub fn router_with_page(ctx: &Ctx, files: page::Files) -> Router {
     let (routes, document) = routes().split_for_parts();
     let routes = routes
         .merge(docs::routes(&docs::document(document)))
+        .merge(page::routes(files))
         .fallback(nowhere)
         .method_not_allowed_fallback(wrong_method)
         .with_state(ctx.clone());

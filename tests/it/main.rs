@@ -19,6 +19,7 @@ mod machines;
 mod machines_ssh;
 mod openapi;
 mod outages;
+mod page;
 mod playbooks;
 mod playbooks_twice;
 mod reservations;
