@@ -10,6 +10,7 @@ mod script;
 mod shell;
 mod ssh;
 mod step;
+mod terminal;
 mod wire;
 
 #[cfg(test)]
@@ -22,6 +23,7 @@ pub use error::Error;
 pub use quote::{has_nul, quote};
 pub use shell::{Pending, STEP_DEADLINE, Shell};
 pub use step::{Answer, Become, BecomeMethod, Guard, Reply, Step};
+pub use terminal::{Door, Ending, Input, Life, Output, Size, Who};
 pub use wire::FLOOD;
 
 /// Where and how to reach a host.

@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     Answer, Become, BecomeMethod, Error, HostKey, Login, Reply, Step, Target, Via, error, script,
-    ssh::{self, Private},
+    ssh::{self, Private, Use},
     step::HELD,
     wire::{self, Parser, Record},
 };
@@ -180,7 +180,7 @@ impl Shell {
     fn start(target: &Target, plain_kex: bool) -> Result<Self, Error> {
         let (mut command, private) = match &target.via {
             Via::Ssh(settings) => {
-                let (command, private) = ssh::command(target, settings, plain_kex)?;
+                let (command, private) = ssh::command(target, settings, plain_kex, Use::Steps)?;
                 (command, Some(private))
             }
             Via::Local | Via::Fake => (ssh::local(), None),

@@ -50,8 +50,17 @@ pub(super) async fn knows_kex() -> bool {
     *KNOWN.get_or_init(ask).await
 }
 
+/// What the connection is for.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Use<'a> {
+    /// A shell that reads steps from a pipe.
+    Steps,
+    /// This command on a terminal; the caller gives the process a pty and a session of its own.
+    Terminal(&'a str),
+}
+
 /// The `ssh` command for `target`, and the private folder it needs.
-pub(super) fn command(target: &Target, ssh: &Ssh, plain_kex: bool) -> Result<(Command, Private), Error> {
+pub(super) fn command(target: &Target, ssh: &Ssh, plain_kex: bool, what: Use) -> Result<(Command, Private), Error> {
     refuse_dash("host", &ssh.host)?;
     refuse_dash("user", &target.user)?;
     if let Some(jump) = &ssh.jump {
@@ -64,10 +73,17 @@ pub(super) fn command(target: &Target, ssh: &Ssh, plain_kex: bool) -> Result<(Co
         .map_err(|e| Error::BadValue(format!("cannot make a private folder: {e}")))?;
     let mut command = Command::new("ssh");
     clean(&mut command);
-    command.kill_on_drop(true).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    // Keys typed at the terminal reach us, not each connection.
-    command.process_group(0);
-    command.args(["-T", "-x", "-p", &ssh.port.to_string()]);
+    command.kill_on_drop(true);
+    let (tty, remote) = match what {
+        Use::Steps => {
+            command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+            // Keys typed at the terminal reach us, not each connection.
+            command.process_group(0);
+            (["-T", "RequestTTY=no"], "exec /bin/sh")
+        }
+        Use::Terminal(remote) => (["-tt", "RequestTTY=force"], remote),
+    };
+    command.args([tty[0], "-x", "-p", &ssh.port.to_string()]);
     if !target.user.is_empty() {
         command.args(["-l", &target.user]);
     }
@@ -82,7 +98,7 @@ pub(super) fn command(target: &Target, ssh: &Ssh, plain_kex: bool) -> Result<(Co
         "GSSAPIAuthentication=no",
         "EscapeChar=none",
         "LogLevel=ERROR",
-        "RequestTTY=no",
+        tty[1],
         "ForwardX11=no",
         "PermitLocalCommand=no",
         "RemoteCommand=none",
@@ -154,7 +170,7 @@ pub(super) fn command(target: &Target, ssh: &Ssh, plain_kex: bool) -> Result<(Co
         )?;
         command.env("SSH_ASKPASS", &script).env("SSH_ASKPASS_REQUIRE", "force").env("DISPLAY", ":0");
     }
-    command.args(["--", &ssh.host, "exec /bin/sh"]);
+    command.args(["--", &ssh.host, remote]);
     Ok((command, Private { dir }))
 }
 
