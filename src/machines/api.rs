@@ -181,9 +181,11 @@ async fn create_machine(
 struct ImportHow {
     /// `1`: only say what would happen.
     #[serde(default)]
+    #[param(inline)]
     dry_run: Flag,
     /// `1`: machines that are not in the file leave the pool.
     #[serde(default)]
+    #[param(inline)]
     remove: Flag,
     /// How many seconds to wait for the contacts. Unless given here or by `Prefer: wait=N`: 30 s for up to 32
     /// machines, not at all for more; the contacts go on in the background.

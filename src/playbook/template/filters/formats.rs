@@ -53,7 +53,7 @@ pub(in super::super) static TABLE: &[Entry] = &[
     entry(&["to_nice_yaml"], YAML_NICE, |c| yaml(c, true)),
     entry(&["to_yaml"], YAML, |c| yaml(c, false)),
     entry(&["tojson"], "indent", |c| {
-        let indent = c.some(0).map(py_str).and_then(|text| text.parse().ok());
+        let indent = c.some(0).map(py_str).and_then(|text| text.parse().ok()).map(|indent: usize| indent.min(64));
         let style = JsonStyle { indent, sort: true, ..JsonStyle::default() };
         let text = json_styled(&c.data()?, &style);
         let text = text.replace('<', "\\u003c").replace('>', "\\u003e").replace('&', "\\u0026");

@@ -1,0 +1,24 @@
+const part = encodeURIComponent;
+
+/** Every link of the page. */
+export const paths = {
+  home: '/',
+  login: '/login',
+  register: '/register',
+  password: '/password',
+  machines: '/machines',
+  importMachines: '/machines/import',
+  newMachine: '/machines/new',
+  machine: (name: string) => `/machines/${part(name)}`,
+  available: '/available',
+  reservations: '/reservations',
+  newReservation: '/reservations/new',
+  reservation: (id: string) => `/reservations/${part(id)}`,
+  terminal: (id: string, machine: string) => `/reservations/${part(id)}/terminal/${part(machine)}`,
+  runs: '/runs',
+  run: (id: string) => `/runs/${part(id)}`,
+  users: '/users',
+  audit: '/audit',
+  settings: '/settings',
+  notifications: '/notifications',
+};

@@ -1,0 +1,111 @@
+import { useSyncExternalStore } from 'react';
+import { createStore } from './store';
+import { preferences } from './preferences';
+
+/** How far the server's clock is ahead of this one's, in milliseconds. */
+let ahead = 0;
+let known = false;
+
+/** Learns the server's clock from the `Date` header of an answer. It has whole seconds only, so small changes are ignored. */
+export function learnClock(date: string | null) {
+  const at = date ? Date.parse(date) : NaN;
+  if (Number.isNaN(at)) return;
+  const offset = at + 500 - Date.now();
+  if (known && Math.abs(offset - ahead) < 1500) return;
+  ahead = Math.abs(offset) < 1500 ? 0 : offset;
+  known = true;
+}
+
+/** Now, by the server's clock, in milliseconds. */
+export function now(): number {
+  return Date.now() + ahead;
+}
+
+const tick = createStore(Date.now());
+let timer: ReturnType<typeof setInterval> | undefined;
+let watchers = 0;
+
+const everySecond = {
+  get: tick.get,
+  watch: (listener: () => void) => {
+    watchers += 1;
+    if (!timer) tick.set(Date.now());
+    timer ??= setInterval(() => tick.set(Date.now()), 1000);
+    const stop = tick.watch(listener);
+    return () => {
+      stop();
+      watchers -= 1;
+      if (watchers > 0) return;
+      clearInterval(timer);
+      timer = undefined;
+    };
+  },
+};
+
+/** Draws the component anew each second; what time it is by this computer's clock. */
+export function useSecond(): number {
+  return useSyncExternalStore(everySecond.watch, everySecond.get);
+}
+
+/** Draws the component anew each second; what time it is by the server's clock. */
+export function useNow(): number {
+  return useSecond() + ahead;
+}
+
+export function timeZone(): string {
+  return preferences.get().timeZone ?? Intl.DateTimeFormat().resolvedOptions().timeZone;
+}
+
+/** `23 Nov 2026, 14:05`, in the person's zone. */
+export function moment(at: string | number, locale: string, zone = timeZone(), seconds = false): string {
+  return new Intl.DateTimeFormat(locale, {
+    dateStyle: 'medium',
+    timeStyle: seconds ? 'medium' : 'short',
+    timeZone: zone,
+  }).format(new Date(at));
+}
+
+/** `14:05:09`, in the person's zone. */
+export function clock(at: string | number, locale: string): string {
+  return new Intl.DateTimeFormat(locale, { timeStyle: 'medium', timeZone: timeZone() }).format(new Date(at));
+}
+
+/** `in 3 hours`, `2 minutes ago`. */
+export function relative(at: string | number, locale: string, from = now()): string {
+  const seconds = Math.round((new Date(at).getTime() - from) / 1000);
+  const words = new Intl.RelativeTimeFormat(locale, { numeric: 'auto' });
+  const size = Math.abs(seconds);
+  if (size < 45) return words.format(0, 'second');
+  if (size < 45 * 60) return words.format(Math.round(seconds / 60), 'minute');
+  if (size < 22 * 3600) return words.format(Math.round(seconds / 3600), 'hour');
+  return words.format(Math.round(seconds / 86_400), 'day');
+}
+
+/** `1:02:03`, `4:05`; days in front as `2 d 1:02:03`. */
+export function countdown(milliseconds: number): string {
+  const left = Math.max(0, Math.ceil(milliseconds / 1000));
+  const two = (n: number) => String(n).padStart(2, '0');
+  const [days, hours, minutes, seconds] = [
+    Math.floor(left / 86_400),
+    Math.floor(left / 3600) % 24,
+    Math.floor(left / 60) % 60,
+    left % 60,
+  ];
+  if (days > 0) return `${days} d ${hours}:${two(minutes)}:${two(seconds)}`;
+  return hours > 0 ? `${hours}:${two(minutes)}:${two(seconds)}` : `${minutes}:${two(seconds)}`;
+}
+
+/** Minutes as the API takes and people write them: `90m`, `2h`, `1d`. */
+export function durationText(minutes: number): string {
+  if (minutes % 1440 === 0) return `${minutes / 1440}d`;
+  return minutes % 60 === 0 ? `${minutes / 60}h` : `${minutes}m`;
+}
+
+/** `90m`, `2h`, `1d` or a number of minutes, as `reservations::Minutes::parse` reads it; null when it is none. */
+export function parseDuration(text: string): number | null {
+  const found = /^(\d{1,9})([mhd]?)$/.exec(text.trim());
+  if (!found) return null;
+  const factor = { '': 1, m: 1, h: 60, d: 1440 }[found[2] ?? ''] ?? 1;
+  const minutes = Number(found[1]) * factor;
+  return minutes > 0 && minutes <= 0xffff_ffff ? minutes : null;
+}

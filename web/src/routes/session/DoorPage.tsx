@@ -1,0 +1,27 @@
+import { useEffect, type ReactNode } from 'react';
+
+/** The pages before the sign-in: a card in the middle. */
+export function DoorPage({ title, children }: { title: string; children: ReactNode }) {
+  useEffect(() => {
+    document.title = `${title} · Berth`;
+  }, [title]);
+  return (
+    <main
+      className="d-flex justify-content-center align-items-start px-3"
+      style={{ paddingTop: 'min(14vh, 8rem)' }}
+    >
+      <div style={{ width: '100%', maxWidth: '24rem' }}>
+        <div className="d-flex align-items-center justify-content-center gap-2 mb-4 fw-bold fs-4">
+          <img src="/favicon.svg" width={36} height={36} alt="" />
+          Berth
+        </div>
+        <div className="card">
+          <div className="card-body p-4">
+            <h1 className="h2 mb-3">{title}</h1>
+            {children}
+          </div>
+        </div>
+      </div>
+    </main>
+  );
+}

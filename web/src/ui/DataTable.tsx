@@ -1,0 +1,170 @@
+import {
+  flexRender,
+  getCoreRowModel,
+  getSortedRowModel,
+  useReactTable,
+  type ColumnDef,
+  type RowData,
+  type SortingState,
+} from '@tanstack/react-table';
+import { useVirtualizer } from '@tanstack/react-virtual';
+import { ArrowDown, ArrowUp, ArrowUpDown } from 'lucide-react';
+import { useRef, useState, type ReactNode } from 'react';
+import { useTranslation } from 'react-i18next';
+import { Failure, Loading } from './states';
+
+declare module '@tanstack/react-table' {
+  // eslint-disable-next-line @typescript-eslint/no-unused-vars -- the names are the library's
+  interface ColumnMeta<TData extends RowData, TValue> {
+    /** Hidden on screens narrower than this. */
+    from?: 'sm' | 'md' | 'lg' | 'xl';
+    /** Numbers stand right. */
+    end?: boolean;
+    /** A width in rem; the rest shares what is left. */
+    width?: number;
+  }
+}
+
+const ROW = 45;
+
+/** A table of any length: only the rows in sight are drawn. Its four states are loading, empty, failed and ready. */
+export function DataTable<T>({
+  rows,
+  columns,
+  id,
+  label,
+  error,
+  retry,
+  empty,
+  sort,
+  selected,
+  more,
+}: {
+  /** Undefined while loading. */
+  rows: T[] | undefined;
+  columns: ColumnDef<T>[];
+  id: (row: T) => string;
+  /** What the table is about, for those who hear it. */
+  label: string;
+  error?: Error | null;
+  retry?: () => void;
+  empty: ReactNode;
+  sort?: SortingState;
+  /** Rows to stand out, by id. */
+  selected?: ReadonlySet<string>;
+  /** Gets the next rows when the end comes into sight. */
+  more?: (() => void) | null;
+}) {
+  const { t } = useTranslation();
+  const box = useRef<HTMLDivElement>(null);
+  const [sorting, setSorting] = useState<SortingState>(sort ?? []);
+  // eslint-disable-next-line react-hooks/incompatible-library -- the table keeps its own state; it is drawn anew with the rows
+  const table = useReactTable({
+    data: rows ?? [],
+    columns,
+    getRowId: id,
+    state: { sorting },
+    onSortingChange: setSorting,
+    getCoreRowModel: getCoreRowModel(),
+    getSortedRowModel: getSortedRowModel(),
+    defaultColumn: { enableSorting: false },
+  });
+  const all = table.getRowModel().rows;
+  const virtual = useVirtualizer({
+    count: all.length,
+    getScrollElement: () => box.current,
+    estimateSize: () => ROW,
+    overscan: 12,
+    onChange: (instance) => {
+      const end = instance.getVirtualItems().at(-1)?.index ?? 0;
+      if (more && all.length > 0 && all.length - 20 <= end) more();
+    },
+  });
+  if (error && !rows) return <Failure error={error} retry={retry} />;
+  if (!rows) return <Loading lines={6} label={t('loadingThat', { what: label })} />;
+  if (rows.length === 0) return <>{empty}</>;
+  const items = virtual.getVirtualItems();
+  const before = items[0]?.start ?? 0;
+  const after = virtual.getTotalSize() - (items.at(-1)?.end ?? 0);
+  return (
+    <div className="data-table" ref={box} tabIndex={0} role="region" aria-label={label}>
+      <table className="table" aria-rowcount={all.length + 1}>
+        <thead>
+          {table.getHeaderGroups().map((group) => (
+            <tr key={group.id} aria-rowindex={1}>
+              {group.headers.map((header) => {
+                const { meta } = header.column.columnDef;
+                const sorted = header.column.getIsSorted();
+                const content = flexRender(header.column.columnDef.header, header.getContext());
+                return (
+                  <th
+                    key={header.id}
+                    scope="col"
+                    className={cell(meta)}
+                    style={meta?.width ? { width: `${meta.width}rem` } : undefined}
+                    aria-sort={sorted === 'asc' ? 'ascending' : sorted === 'desc' ? 'descending' : undefined}
+                  >
+                    {header.column.getCanSort() ? (
+                      <button
+                        type="button"
+                        className="sort"
+                        onClick={header.column.getToggleSortingHandler()}
+                      >
+                        {content}
+                        {sorted === 'asc' ? (
+                          <ArrowUp size={12} aria-hidden="true" />
+                        ) : sorted === 'desc' ? (
+                          <ArrowDown size={12} aria-hidden="true" />
+                        ) : (
+                          <ArrowUpDown size={12} aria-hidden="true" opacity={0.4} />
+                        )}
+                      </button>
+                    ) : (
+                      content
+                    )}
+                  </th>
+                );
+              })}
+            </tr>
+          ))}
+        </thead>
+        <tbody>
+          {before > 0 && <Spacer height={before} />}
+          {items.map((item) => {
+            const row = all[item.index];
+            if (!row) return null;
+            return (
+              <tr
+                key={row.id}
+                aria-rowindex={item.index + 2}
+                style={{ height: ROW }}
+                className={selected?.has(row.id) ? 'table-active' : undefined}
+              >
+                {row.getVisibleCells().map((c) => (
+                  <td key={c.id} className={cell(c.column.columnDef.meta)}>
+                    {flexRender(c.column.columnDef.cell, c.getContext())}
+                  </td>
+                ))}
+              </tr>
+            );
+          })}
+          {after > 0 && <Spacer height={after} />}
+        </tbody>
+      </table>
+    </div>
+  );
+}
+
+function Spacer({ height }: { height: number }) {
+  return (
+    <tr aria-hidden="true" style={{ height }}>
+      <td className="p-0 border-0" />
+    </tr>
+  );
+}
+
+function cell(meta: { from?: string; end?: boolean } | undefined): string {
+  return [meta?.from ? `d-none d-${meta.from}-table-cell` : '', meta?.end ? 'text-end numbers' : '']
+    .filter(Boolean)
+    .join(' ');
+}

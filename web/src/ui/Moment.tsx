@@ -1,0 +1,66 @@
+import { useEffect, useRef, useState } from 'react';
+import { useTranslation } from 'react-i18next';
+import { countdown, moment, relative, useNow } from '@/lib/time';
+import { preferences } from '@/lib/preferences';
+import { useStore } from '@/lib/store';
+
+/** A moment in the person's zone; UTC on hover. */
+export function Moment({
+  at,
+  as = 'both',
+}: {
+  at: string | null | undefined;
+  as?: 'both' | 'relative' | 'absolute';
+}) {
+  const { i18n } = useTranslation();
+  useStore(preferences);
+  if (!at) return <>–</>;
+  const absolute = moment(at, i18n.language);
+  return (
+    <time dateTime={at} title={`${absolute}\n${moment(at, i18n.language, 'UTC', true)} UTC`}>
+      {as !== 'relative' && absolute}
+      {as === 'both' && ' '}
+      {as === 'both' ? (
+        <span className="text-body-secondary">
+          (<Relative at={at} />)
+        </span>
+      ) : (
+        as === 'relative' && <Relative at={at} />
+      )}
+    </time>
+  );
+}
+
+function Relative({ at }: { at: string }) {
+  const { i18n } = useTranslation();
+  return <>{relative(at, i18n.language, useNow())}</>;
+}
+
+const THRESHOLDS = [15, 5, 1, 0];
+
+/** Time left until a moment; read aloud at 15, 5 and 1 minute and at the end only. */
+export function Countdown({ until, ended }: { until: string; ended?: string }) {
+  const { t } = useTranslation();
+  const left = new Date(until).getTime() - useNow();
+  const [spoken, setSpoken] = useState('');
+  const passed = useRef(THRESHOLDS.filter((minutes) => left <= minutes * 60_000).length);
+  const now = THRESHOLDS.filter((minutes) => left <= minutes * 60_000).length;
+  useEffect(() => {
+    if (now > passed.current) {
+      const minutes = THRESHOLDS[now - 1] ?? 0;
+      setSpoken(minutes > 0 ? t('minutesLeft', { count: minutes }) : t('timeIsUp'));
+    }
+    passed.current = now;
+  }, [now, t]);
+  const urgency = left <= 60_000 ? 'tone-bad' : left <= 5 * 60_000 ? 'tone-busy' : '';
+  return (
+    <span className={urgency} style={urgency ? { color: 'var(--tone)' } : undefined}>
+      <span className="countdown" role="timer" aria-live="off" title={until}>
+        {left <= 0 && ended ? ended : countdown(left)}
+      </span>
+      <span className="visually-hidden" aria-live="polite">
+        {spoken}
+      </span>
+    </span>
+  );
+}
