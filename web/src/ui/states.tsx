@@ -41,7 +41,7 @@ export function Empty({
 }
 
 /** What a failure must have to be shown: `api/problem.ts` makes them. */
-interface Fault {
+export interface Fault {
   status?: number;
   message: string;
   requestId?: string | null;
