@@ -5,6 +5,7 @@ set positional-arguments := true
 
 state := justfile_directory() / ".local"
 tools := state / "tools/bin"
+target := env("CARGO_TARGET_DIR", justfile_directory() / "target")
 berth := justfile_directory() / "target/debug/berth"
 listen := env("BERTH_LISTEN", "127.0.0.1:8080")
 sudo := if `id -u` == "0" { "" } else { "sudo" }
@@ -20,20 +21,28 @@ default:
 run N="10": (_need "cc:build-essential" "curl:curl" "ssh:openssh-client") _build
     scripts/run.sh "$1"
 
-# Run all tests, on SQLite and on a private MariaDB
+# Run all tests, on SQLite and on a private MariaDB, and the page in Chromium; with words, only the Rust tests they name
 test *ARGS: (_need "cc:build-essential" "curl:curl" "ssh:openssh-client" "ssh-keygen:openssh-client" "sshd:openssh-server" "unshare:util-linux" "mariadbd:mariadb-server-core" "my_print_defaults:mariadb-client-core" "busybox:busybox-static" "faketime:faketime" "dockerd:docker.io" "ip:iproute2" "sudo:sudo")
     cargo test --locked "$@"
+    [ $# -gt 0 ] || just test-web
+
+# Run the tests of the page: its parts, then all of it in Chromium with a real server and demo machines
+test-web *ARGS: (_need "chromium:chromium") _build _packages-for-machines
+    cd web && npm test
+    cd web && {{ sudo }} env PATH="$PATH" CARGO_TARGET_DIR="{{ target }}" npx playwright test "$@"
 
 # Try random playbooks and templates for so many seconds; BERTH_FUZZ_SEED chooses which
 fuzz SECONDS="60": (_need "cc:build-essential")
     BERTH_FUZZ_SECONDS="$1" BERTH_FUZZ_SEED="${BERTH_FUZZ_SEED:-$RANDOM$RANDOM}" cargo test --locked --test it fuzz:: -- --nocapture
 
 # Look for faults without running: format, clippy, dependencies and their licences
-check: (_need "cc:build-essential") (_tool "cargo-deny" "0.20.2") (_tool "cargo-machete" "0.9.2")
+check: web (_need "cc:build-essential") (_tool "cargo-deny" "0.20.2") (_tool "cargo-machete" "0.9.2")
+    ! git ls-files | grep -E '(^|/)(CACHEDIR\.TAG|\.fingerprint/|node_modules/|web/dist/)' || { echo "what a build made is tracked: git rm -r --cached it" >&2; exit 1; }
     cargo fmt --all --check
     cargo clippy --locked --all-targets -- -D warnings
     {{ tools }}/cargo-deny --all-features --offline check --hide-inclusion-graph bans licenses sources
     {{ tools }}/cargo-machete .
+    cd web && npm run check
 
 # Ask for known weaknesses of the dependencies (needs github.com)
 advisories: (_tool "cargo-deny" "0.20.2")

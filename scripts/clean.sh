@@ -18,5 +18,5 @@ if command -v docker >/dev/null && images=$(docker images -q berth-demo 2>/dev/n
     # shellcheck disable=SC2086
     docker rmi -f $images >/dev/null
 fi
-rm -rf "$state" web/node_modules web/dist
+$sudo rm -rf "$state" web/node_modules web/dist
 echo "removed; target/ with what cargo built is kept (\`cargo clean\`)"

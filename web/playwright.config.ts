@@ -1,0 +1,31 @@
+import { defineConfig } from '@playwright/test';
+
+// The real server with real demo machines, in the system's Chromium. One worker: all specs share one pool.
+export default defineConfig({
+  testDir: 'e2e',
+  outputDir: 'test-results',
+  workers: 1,
+  fullyParallel: false,
+  forbidOnly: true,
+  retries: 0,
+  timeout: 120_000,
+  expect: { timeout: 20_000 },
+  reporter: [['list']],
+  use: {
+    browserName: 'chromium',
+    viewport: { width: 1280, height: 800 },
+    locale: 'en-GB',
+    timezoneId: 'Europe/Paris',
+    trace: 'off',
+    screenshot: 'only-on-failure',
+    launchOptions: {
+      executablePath: process.env.BERTH_CHROMIUM ?? '/usr/bin/chromium',
+      args: ['--no-sandbox', '--disable-dev-shm-usage'],
+    },
+  },
+  projects: [
+    { name: 'e2e', testIgnore: /pictures/ },
+    // Made by `just pictures` only.
+    ...(process.env.BERTH_PICTURES ? [{ name: 'pictures', testMatch: /pictures/ }] : []),
+  ],
+});
