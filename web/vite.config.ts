@@ -14,6 +14,8 @@ export default defineConfig({
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
     reportCompressedSize: false,
+    // scripts/check-size.mjs reads what belongs to the first load from it.
+    manifest: true,
   },
   css: {
     preprocessorOptions: {

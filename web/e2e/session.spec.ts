@@ -22,7 +22,7 @@ test('a reload keeps the session, and no token is ever stored', async ({ page })
   await page.reload();
   await expect(page.getByRole('heading', { level: 1, name: 'Dashboard' })).toBeVisible();
   const stored = await page.evaluate(() =>
-    JSON.stringify([{ ...localStorage }, { ...sessionStorage }, document.cookie]),
+    JSON.stringify([Object.entries(localStorage), Object.entries(sessionStorage)]),
   );
   expect(stored).not.toContain('eyJ');
   expect(await page.evaluate(() => document.cookie)).toBe('');

@@ -4,7 +4,6 @@ import { ADMIN, Berth } from './berth';
 /** Every spec gets the one running Berth, and a page that fails the test when it logs an error nobody expected. */
 export const test = base.extend<{ faults: string[] }, { berth: Berth }>({
   berth: [
-    // eslint-disable-next-line no-empty-pattern -- Playwright reads the names of what is needed from here
     async ({}, use) => {
       const berth = await Berth.start(3);
       await berth.register();
