@@ -23,7 +23,7 @@ pub use self::{
     model::{Account, Status, check_username},
     people::{NewAccount, UpdateAccount, create, delete, find_named, register, seed_admin, update},
     reset::{Link, issue_link, use_link},
-    sign_in::{SignedIn, authenticate, end_session, login, refresh},
+    sign_in::{SignedIn, authenticate, end_all_sessions, end_session, login, refresh},
     ssh_key::{KeyFault, PublicKey},
     store::{ssh_keys_of, username_of},
     tokens::{NewToken, add_token, remove_token},

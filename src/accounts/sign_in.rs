@@ -144,6 +144,16 @@ pub async fn end_session(ctx: &Ctx, account: AccountId, id: SessionId) -> Result
     Ok(())
 }
 
+/// Ends all sessions of an account. Access tokens that were made for scripts go on.
+pub async fn end_all_sessions(ctx: &Ctx, actor: &Actor) -> Result<(), Error> {
+    let mut tx = ctx.db.begin_write().await?;
+    store::revoke_sessions(&mut tx, actor.id, None).await?;
+    let entry = Entry { actor: &actor.username, action: "session.end_all", target: &actor.username, detail: "" };
+    audit::record(&mut tx, &entry).await?;
+    ctx.commit(tx).await?;
+    Ok(())
+}
+
 /// Whose token this is, judged by what the database says now.
 pub async fn authenticate(ctx: &Ctx, token: &str) -> Result<Actor, Error> {
     if token.starts_with(tokens::PREFIX) {

@@ -22,11 +22,16 @@ pub struct Page {
 impl Page {
     /// How many items to show; ask the database for one more, so [`List::new`] knows whether the list goes on.
     pub fn limit(&self) -> Result<u32, Problem> {
+        self.limit_up_to(MOST)
+    }
+
+    /// The same for a list whose items are so small that more of them make a page.
+    pub fn limit_up_to(&self, most: u32) -> Result<u32, Problem> {
         let limit = self.limit.unwrap_or(DEFAULT);
-        if (1..=MOST).contains(&limit) {
+        if (1..=most).contains(&limit) {
             return Ok(limit);
         }
-        Err(Problem::invalid("invalid-limit", "/limit", format!("limit `{limit}` is not between 1 and {MOST}")))
+        Err(Problem::invalid("invalid-limit", "/limit", format!("limit `{limit}` is not between 1 and {most}")))
     }
 
     /// The key after which the page begins; `None` at the beginning.

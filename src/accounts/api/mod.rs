@@ -33,7 +33,7 @@ pub fn routes() -> OpenApiRouter<Ctx> {
         .routes(routes!(me::delete_key))
         .routes(routes!(me::list_tokens, me::create_token))
         .routes(routes!(me::delete_token))
-        .routes(routes!(me::list_sessions))
+        .routes(routes!(me::list_sessions, me::delete_sessions))
         .routes(routes!(me::delete_session))
         .routes(routes!(users::list_users, users::create_user))
         .routes(routes!(users::show_user, users::update_user, users::delete_user))

@@ -94,7 +94,7 @@ pub(super) async fn refresh_session(State(ctx): State<Ctx>, cookies: CookieJar) 
         Ok(signed_in) => Ok(show(&ctx, signed_in)),
         Err(error @ (Error::BadToken | Error::Suspended | Error::Pending)) => {
             let mut response = Problem::from(error).into_response();
-            set_cookie(&ctx, &mut response, "", 0);
+            forget_cookie(&ctx, &mut response);
             Ok(response)
         }
         Err(error) => Err(error.into()),
@@ -117,7 +117,7 @@ pub(super) async fn end_session(State(ctx): State<Ctx>, cookies: CookieJar, aski
         }
     }
     let mut response = StatusCode::NO_CONTENT.into_response();
-    set_cookie(&ctx, &mut response, "", 0);
+    forget_cookie(&ctx, &mut response);
     Ok(response)
 }
 
@@ -195,6 +195,11 @@ fn show(ctx: &Ctx, signed_in: SignedIn) -> Response {
         set_cookie(ctx, &mut response, &token, ctx.config.auth.session.as_secs());
     }
     response
+}
+
+/// Has the browser forget the refresh token.
+pub(super) fn forget_cookie(ctx: &Ctx, response: &mut Response) {
+    set_cookie(ctx, response, "", 0);
 }
 
 fn set_cookie(ctx: &Ctx, response: &mut Response, value: &str, seconds: u64) {

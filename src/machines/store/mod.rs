@@ -370,3 +370,14 @@ pub async fn count_by_state(conn: &mut AnyConnection) -> sqlx::Result<BTreeMap<S
     let rows = sqlx::query("select state, count(*) from machine group by state").fetch_all(conn).await?;
     rows.iter().map(|row| Ok((parsed("state", row.try_get::<&str, _>(0)?)?, row.try_get(1)?))).collect()
 }
+
+/// How many machines each pool has, and how many of them are ready. Retired machines are in no pool any more.
+pub async fn count_by_pool(conn: &mut AnyConnection) -> sqlx::Result<BTreeMap<String, (i64, i64)>> {
+    let rows = sqlx::query(
+        "select pool, count(*), cast(sum(case when state = 'ready' then 1 else 0 end) as signed) from machine \
+         where state <> 'retired' group by pool",
+    )
+    .fetch_all(conn)
+    .await?;
+    rows.iter().map(|row| Ok((row.try_get(0)?, (row.try_get(1)?, row.try_get(2)?)))).collect()
+}

@@ -1,5 +1,6 @@
 //! Routes of reservations.
 
+mod pools;
 mod quick;
 mod views;
 
@@ -31,6 +32,7 @@ pub fn routes() -> OpenApiRouter<Ctx> {
         .routes(routes!(show_reservation, release_reservation))
         .routes(routes!(extend_reservation))
         .merge(quick::routes())
+        .merge(pools::routes())
 }
 
 /// A number of minutes, or a text like `90m`, `2h`, `1d`.
