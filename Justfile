@@ -31,6 +31,14 @@ test-web *ARGS: (_need "chromium:chromium") _build _packages-for-machines
     cd web && npm test
     cd web && {{ sudo }} env PATH="$PATH" CARGO_TARGET_DIR="{{ target }}" npx playwright test "$@"
 
+# Make pictures of every page in .local/pictures: light, dark, on a phone
+pictures: (_need "chromium:chromium") _build _packages-for-machines
+    cd web && {{ sudo }} env PATH="$PATH" CARGO_TARGET_DIR="{{ target }}" BERTH_PROJECT=pictures npx playwright test --project pictures
+
+# Measure the page: first picture with a slow processor, and scrolling through 10,000 machines
+measure-web: (_need "chromium:chromium") _build
+    cd web && CARGO_TARGET_DIR="{{ target }}" BERTH_PROJECT=measure npx playwright test --project measure
+
 # Try random playbooks and templates for so many seconds; BERTH_FUZZ_SEED chooses which
 fuzz SECONDS="60": (_need "cc:build-essential")
     BERTH_FUZZ_SECONDS="$1" BERTH_FUZZ_SEED="${BERTH_FUZZ_SEED:-$RANDOM$RANDOM}" cargo test --locked --test it fuzz:: -- --nocapture

@@ -24,8 +24,10 @@ export default defineConfig({
     },
   },
   projects: [
-    { name: 'e2e', testIgnore: /pictures/ },
-    // Made by `just pictures` only.
-    ...(process.env.BERTH_PICTURES ? [{ name: 'pictures', testMatch: /pictures/ }] : []),
+    { name: 'e2e', testIgnore: /pictures|measure/ },
+    // By their own recipes only: pictures to look at, and figures, which depend on the computer.
+    ...(process.env.BERTH_PROJECT
+      ? [{ name: process.env.BERTH_PROJECT, testMatch: new RegExp(process.env.BERTH_PROJECT) }]
+      : []),
   ],
 });

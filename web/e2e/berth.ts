@@ -36,6 +36,7 @@ export interface MachinePlace {
 export class Berth {
   readonly machines: MachinePlace[];
   private readonly children = new Map<string, ChildProcess>();
+  private readonly extra: Record<string, string> = {};
 
   private constructor(
     readonly dir: string,
@@ -51,6 +52,17 @@ export class Berth {
 
   get url() {
     return `http://127.0.0.1:${this.port}`;
+  }
+
+  /** A server whose machines are never contacted: for very many of them. */
+  static async startWithoutMachines(): Promise<Berth> {
+    const dir = join(root, '.local', 'e2e-many');
+    const berth = new Berth(dir, await freePorts(1), 0, 0);
+    berth.extra.BERTH_REMOTE = 'fake';
+    await rm(dir, { recursive: true, force: true });
+    await mkdir(dir, { recursive: true });
+    await berth.serve();
+    return berth;
   }
 
   /** Starts everything; nothing of an earlier run is kept. */
@@ -81,6 +93,7 @@ export class Berth {
       BERTH_REGISTRATION: 'open',
       BERTH_SCHEDULE_REMIND: '* * * * * *',
       ADMIN_DEFAULT_PASSWORD: ADMIN.password,
+      ...this.extra,
     };
   }
 

@@ -29,7 +29,7 @@ export const test = base.extend<{ faults: string[] }, { berth: Berth }>({
   ],
 });
 
-export { expect };
+export { expect, type Page };
 
 export async function signIn(page: Page, who = ADMIN) {
   await page.goto('/login');

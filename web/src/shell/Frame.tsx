@@ -76,10 +76,7 @@ export function Frame() {
 
 function Brand() {
   return (
-    <Link
-      to={paths.home}
-      className="d-flex align-items-center gap-2 text-decoration-none text-body fw-bold fs-5"
-    >
+    <Link to={paths.home} className="d-flex align-items-center gap-2 text-decoration-none text-body brand">
       <img src="/favicon.svg" width={28} height={28} alt="" />
       Berth
     </Link>

@@ -11,7 +11,7 @@ export function DoorPage({ title, children }: { title: string; children: ReactNo
       style={{ paddingTop: 'min(14vh, 8rem)' }}
     >
       <div style={{ width: '100%', maxWidth: '24rem' }}>
-        <div className="d-flex align-items-center justify-content-center gap-2 mb-4 fw-bold fs-4">
+        <div className="d-flex align-items-center justify-content-center gap-2 mb-4 brand">
           <img src="/favicon.svg" width={36} height={36} alt="" />
           Berth
         </div>
