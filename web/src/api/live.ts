@@ -104,6 +104,8 @@ export async function follow(signal: AbortSignal, caughtUp: () => void) {
   /** Streams that ended as soon as they began: something on the way does not let them through. */
   let cutShort = 0;
   let polls = 0;
+  /** Not even asking got an answer. */
+  let gone = false;
   let away = false;
   const isOver = () => signal.aborted || session.get().status !== 'in';
   const back = () => {
@@ -112,21 +114,27 @@ export async function follow(signal: AbortSignal, caughtUp: () => void) {
   };
   while (!isOver()) {
     const began = Date.now();
+    const polling = cutShort >= 3;
     try {
-      if (cutShort < 3) {
-        await stream(signal, back);
-        cutShort = Date.now() - began < 2000 ? cutShort + 1 : 0;
-      } else {
+      if (polling) {
         await poll(signal);
-        back();
         polls += 1;
-        if (polls % 20 === 0) cutShort = 0;
-        await sleep(POLL, signal);
+        // Now and then, and when the server was away, a stream may come through again.
+        if (gone || polls % 12 === 0) cutShort = 2;
+        gone = false;
+        back();
+        if (cutShort >= 3) await sleep(POLL, signal);
         continue;
       }
+      await stream(signal, back);
     } catch {
-      if (isOver()) return;
+      if (polling) {
+        cutShort = 0;
+        gone = true;
+      }
     }
+    if (isOver()) return;
+    if (!polling) cutShort = Date.now() - began < 2000 ? cutShort + 1 : 0;
     away = true;
     const reached = Date.now() - line.get().heardAt < 3000 && navigator.onLine;
     line.set((before) => ({ ...before, state: reached ? 'connecting' : 'offline' }));

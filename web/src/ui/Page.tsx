@@ -1,4 +1,4 @@
-import { useEffect, type ReactNode } from 'react';
+import { useEffect, useId, type ReactNode } from 'react';
 import { createStore } from '@/lib/store';
 
 /** What stands before the page's name in the tab, as `5:00 left`; set by whoever counts down. */
@@ -61,11 +61,14 @@ export function Panel({
   children: ReactNode;
   className?: string;
 }) {
+  const id = useId();
   return (
-    <section className={`card ${className}`}>
+    <section className={`card ${className}`} aria-labelledby={title ? id : undefined}>
       {(title ?? actions) && (
         <div className="d-flex flex-wrap gap-2 align-items-center px-4 pt-3 pb-2">
-          <h2 className="h3 mb-0 me-auto">{title}</h2>
+          <h2 className="h3 mb-0 me-auto" id={id}>
+            {title}
+          </h2>
           {actions}
         </div>
       )}
