@@ -20,6 +20,8 @@ export const queries = new QueryClient({
 declare module '@tanstack/react-query' {
   interface Register {
     defaultError: Problem;
+    /** `followsItself`: too large to be asked anew for each event; whoever asked keeps it fresh. */
+    queryMeta: { followsItself?: boolean };
   }
 }
 
@@ -35,6 +37,8 @@ export function useList<T>(options: {
   all?: boolean;
   refetchInterval?: number | false;
   enabled?: boolean;
+  staleTime?: number;
+  meta?: { followsItself?: boolean };
 }) {
   const query = useInfiniteQuery<
     ListPage<T>,
@@ -49,6 +53,8 @@ export function useList<T>(options: {
     getNextPageParam: (last) => last.next_cursor ?? undefined,
     refetchInterval: options.refetchInterval ?? false,
     enabled: options.enabled ?? true,
+    ...(options.staleTime === undefined ? {} : { staleTime: options.staleTime }),
+    ...(options.meta ? { meta: options.meta } : {}),
   });
   const { hasNextPage, isFetchingNextPage, fetchNextPage, isError } = query;
   useEffect(() => {

@@ -10,9 +10,12 @@ export const paths = {
   importMachines: '/machines/import',
   newMachine: '/machines/new',
   machine: (name: string) => `/machines/${part(name)}`,
+  editMachine: (name: string) => `/machines/${part(name)}/edit`,
   available: '/available',
   reservations: '/reservations',
   newReservation: '/reservations/new',
+  reserve: (labels: string[]) =>
+    `/reservations/new${labels.length > 0 ? `?${new URLSearchParams(labels.map((label) => ['label', label]))}` : ''}`,
   reservation: (id: string) => `/reservations/${part(id)}`,
   terminal: (id: string, machine: string) => `/reservations/${part(id)}/terminal/${part(machine)}`,
   runs: '/runs',

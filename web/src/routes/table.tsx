@@ -15,6 +15,11 @@ export const router = createBrowserRouter([
   {
     element: <Gate />,
     errorElement: <Crash />,
-    children: [page('/', () => import('./home/HomePage')), { path: '*', element: <Nowhere /> }],
+    children: [
+      page('/', () => import('./home/HomePage')),
+      page('/machines', () => import('./machines/MachinesPage')),
+      page('/machines/:name', () => import('./machines/MachinePage')),
+      { path: '*', element: <Nowhere /> },
+    ],
   },
 ]);

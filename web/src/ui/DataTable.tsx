@@ -39,6 +39,7 @@ export function DataTable<T>({
   sort,
   selected,
   more,
+  fixed = false,
 }: {
   /** Undefined while loading. */
   rows: T[] | undefined;
@@ -54,6 +55,8 @@ export function DataTable<T>({
   selected?: ReadonlySet<string>;
   /** Gets the next rows when the end comes into sight. */
   more?: (() => void) | null;
+  /** Columns keep their widths whatever stands in the rows in sight. */
+  fixed?: boolean;
 }) {
   const { t } = useTranslation();
   const box = useRef<HTMLDivElement>(null);
@@ -87,7 +90,13 @@ export function DataTable<T>({
   const before = items[0]?.start ?? 0;
   const after = virtual.getTotalSize() - (items.at(-1)?.end ?? 0);
   return (
-    <div className="data-table" ref={box} tabIndex={0} role="region" aria-label={label}>
+    <div
+      className={`data-table ${fixed ? 'is-fixed' : ''}`}
+      ref={box}
+      tabIndex={0}
+      role="region"
+      aria-label={label}
+    >
       <table className="table" aria-rowcount={all.length + 1}>
         <thead>
           {table.getHeaderGroups().map((group) => (

@@ -15,12 +15,12 @@ export function Tone({
   return <span className={`tone tone-${tone} ${moving ? 'is-moving' : ''}`}>{children}</span>;
 }
 
-/** Labels as `key=value` tags. */
-export function Labels({ labels }: { labels: Record<string, string> }) {
+/** Labels as `key=value` tags; in a row of a table they stay in one line. */
+export function Labels({ labels, inLine = false }: { labels: Record<string, string>; inLine?: boolean }) {
   const pairs = Object.entries(labels);
   if (pairs.length === 0) return <span className="text-body-secondary">–</span>;
   return (
-    <span className="d-inline-flex flex-wrap gap-1">
+    <span className={inLine ? 'labels-line' : 'd-inline-flex flex-wrap gap-1'}>
       {pairs.map(([key, value]) => (
         <span key={key} className="tag" title={`${key}=${value}`}>
           {value ? `${key}=${value}` : key}

@@ -20,7 +20,9 @@ function later(event: EventView) {
     timer = undefined;
     const keys = waiting;
     waiting = new Set();
-    for (const key of keys) void queries.invalidateQueries({ queryKey: [key] });
+    for (const key of keys) {
+      void queries.invalidateQueries({ queryKey: [key], predicate: ({ meta }) => !meta?.followsItself });
+    }
   }, 250);
 }
 

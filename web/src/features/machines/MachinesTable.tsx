@@ -1,0 +1,150 @@
+import type { ColumnDef } from '@tanstack/react-table';
+import type { TFunction } from 'i18next';
+import { useMemo, type ReactNode } from 'react';
+import { useTranslation } from 'react-i18next';
+import { Link } from 'react-router';
+import { useMe, type Me } from '@/api/session';
+import type { HolderView, MachineView } from '@/api/schema';
+import { paths } from '@/lib/paths';
+import { DataTable } from '@/ui/DataTable';
+import { Countdown, Moment } from '@/ui/Moment';
+import { Labels } from '@/ui/Tone';
+import { inOrder } from './filter';
+import { MachineState } from './MachineState';
+import { healthOf, STATES } from './state';
+
+const place = new Map(STATES.map((state, i) => [state, i]));
+
+function columnsFor(t: TFunction<'machines'>, me: Me): ColumnDef<MachineView>[] {
+  return [
+    {
+      id: 'name',
+      header: t('name'),
+      accessorFn: ({ name }) => name,
+      enableSorting: true,
+      sortingFn: (a, b) => inOrder(a.original.name, b.original.name),
+      cell: ({ row: { original } }) => <Link to={paths.machine(original.name)}>{original.name}</Link>,
+      meta: { width: 14 },
+    },
+    {
+      id: 'state',
+      header: t('state'),
+      accessorFn: ({ state }) => place.get(state) ?? 0,
+      enableSorting: true,
+      cell: ({ row: { original } }) => <StateCell machine={original} />,
+      meta: { width: 9 },
+    },
+    {
+      id: 'pool',
+      header: t('pool'),
+      accessorFn: ({ pool }) => pool,
+      enableSorting: true,
+      cell: ({ row: { original } }) => original.pool,
+      meta: { from: 'lg', width: 8 },
+    },
+    {
+      id: 'labels',
+      header: t('labels'),
+      cell: ({ row: { original } }) => <Labels labels={original.labels} inLine />,
+      meta: { from: 'md' },
+    },
+    {
+      id: 'holder',
+      header: t('holder'),
+      accessorFn: ({ holder }) => holder?.username ?? '',
+      enableSorting: true,
+      cell: ({ row: { original } }) => original.holder && <Holder holder={original.holder} me={me} />,
+      meta: { from: 'sm', width: 12 },
+    },
+    ...(me.isAdmin
+      ? [
+          {
+            id: 'host',
+            header: t('host'),
+            accessorFn: ({ host }: MachineView) => host ?? '',
+            sortingFn: (a, b) => inOrder(a.original.host ?? '', b.original.host ?? ''),
+            enableSorting: true,
+            cell: ({ row: { original } }) => <span className="numbers">{addressOf(original)}</span>,
+            meta: { from: 'xl', width: 11 },
+          } satisfies ColumnDef<MachineView>,
+        ]
+      : []),
+    {
+      id: 'lastCheck',
+      header: t('lastCheck'),
+      accessorFn: ({ last_check_at: at }) => at ?? '',
+      enableSorting: true,
+      cell: ({ row: { original } }) =>
+        original.last_check_at ? <Moment at={original.last_check_at} as="relative" /> : t('never'),
+      meta: { from: 'lg', width: 9 },
+    },
+  ];
+}
+
+/** `host`, or `host:port` when the port is not the usual one. */
+export function addressOf({ host, port }: MachineView): string {
+  if (!host) return '';
+  if (!port || port === 22) return host;
+  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
+}
+
+function StateCell({ machine }: { machine: MachineView }) {
+  const { t } = useTranslation('machines');
+  const sick = healthOf(machine) === 'unwell' && machine.state !== 'quarantined';
+  return (
+    <span title={machine.reason ?? undefined}>
+      <MachineState state={machine.state} />
+      {sick && (
+        <span className="tone tone-bad ms-2" title={machine.last_error ?? undefined}>
+          {t('healths.unwell')}
+        </span>
+      )}
+    </span>
+  );
+}
+
+function Holder({ holder, me }: { holder: HolderView; me: Me }) {
+  const { t } = useTranslation('machines');
+  return (
+    <Link to={paths.reservation(holder.reservation_id)} className="text-body">
+      {holder.username === me.username ? t('youHold') : holder.username}
+      <span className="text-body-secondary">
+        {' · '}
+        <Countdown until={holder.until} ended={t('ended')} />
+      </span>
+    </Link>
+  );
+}
+
+/** Machines as a table of any length. */
+export function MachinesTable({
+  machines,
+  empty,
+  error,
+  retry,
+}: {
+  machines: MachineView[] | undefined;
+  empty: ReactNode;
+  error?: Error | null;
+  retry?: () => void;
+}) {
+  const { t } = useTranslation('machines');
+  const { username, role, isAdmin } = useMe();
+  const columns = useMemo(() => columnsFor(t, { username, role, isAdmin }), [t, username, role, isAdmin]);
+  return (
+    <DataTable
+      rows={machines}
+      columns={columns}
+      id={nameOf}
+      label={t('title')}
+      error={error ?? null}
+      retry={retry}
+      empty={empty}
+      fixed
+    />
+  );
+}
+
+function nameOf(machine: MachineView): string {
+  return machine.name;
+}
