@@ -4,6 +4,23 @@
  */
 
 export interface paths {
+    "/api/about": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** This installation: what a page must know before anybody signed in. */
+        get: operations["show_about"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/audit": {
         parameters: {
             query?: never;
@@ -247,7 +264,8 @@ export interface paths {
         get: operations["list_sessions"];
         put?: never;
         post?: never;
-        delete?: never;
+        /** Ends all of one's sessions, this one too. Access tokens go on; `/api/me/tokens` ends those. */
+        delete: operations["delete_sessions"];
         options?: never;
         head?: never;
         patch?: never;
@@ -351,6 +369,23 @@ export interface paths {
         put?: never;
         /** Sets a new password by a one-time link; every session and access token of the account ends. */
         post: operations["reset_password"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/pools": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The pools: the default one, then those of the settings, then those that only machines name. */
+        get: operations["list_pools"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -547,7 +582,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** The log of a run, line by line. */
+        /** The log of a run, line by line, as far as the filters let through. */
         get: operations["list_run_events"];
         put?: never;
         post?: never;
@@ -632,6 +667,17 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
+        /** @description This installation. */
+        AboutView: {
+            /** @description How strict it is with its own settings. */
+            environment: components["schemas"]["EnvironmentWord"];
+            /** @description `Berth`. */
+            name: string;
+            /** @description Who may make an account. */
+            registration: components["schemas"]["RegistrationWord"];
+            /** @description Its version. */
+            version: string;
+        };
         /** @description An access token. Its text is in the answer that made it and nowhere else. */
         AccessTokenView: {
             created_at: string;
@@ -820,6 +866,11 @@ export interface components {
          * @enum {string}
          */
         Effect: "new" | "changed" | "unchanged" | "removed";
+        /**
+         * @description How strict Berth is with its own settings.
+         * @enum {string}
+         */
+        EnvironmentWord: "development" | "production";
         /** @description Something that happened. */
         EventView: {
             /** @description When. */
@@ -1055,6 +1106,46 @@ export interface components {
             next_cursor?: string | null;
         };
         /** @description One page of a list. */
+        List_PoolView: {
+            /** @description What is on this page. */
+            items: {
+                /** @description Makes accounts on its machines. */
+                create_playbook: string;
+                /**
+                 * Format: int64
+                 * @description How many machines it has.
+                 */
+                machines: number;
+                /**
+                 * Format: int32
+                 * @description Most machines in one reservation.
+                 */
+                max_count: number;
+                /**
+                 * Format: int32
+                 * @description Longest reservation, extensions included.
+                 */
+                max_minutes: number;
+                /** @description Whether the one asking may book here. */
+                may_book: boolean;
+                /** @description Its name. */
+                name: string;
+                /**
+                 * Format: int64
+                 * @description How many of them can be booked now.
+                 */
+                ready: number;
+                /** @description Takes them back. */
+                remove_playbook: string;
+                /** @description Roles that may book here; empty: all. */
+                roles: string[];
+                /** @description Why not. */
+                why_not?: string | null;
+            }[];
+            /** @description Give it as `cursor` to get the next page; null at the end. */
+            next_cursor?: string | null;
+        };
+        /** @description One page of a list. */
         List_ReservationView: {
             /** @description What is on this page. */
             items: {
@@ -1135,6 +1226,11 @@ export interface components {
                 id: string;
                 /** @description `provision` or `clean`. */
                 kind: string;
+                /**
+                 * Format: int64
+                 * @description How many lines its log has so far: the `seq` of the last one.
+                 */
+                lines: number;
                 /** @description On which machines. */
                 machines: string[];
                 /** @description The playbook. */
@@ -1285,6 +1381,41 @@ export interface components {
             /** @description The account's name on it. */
             username: string;
         };
+        /** @description A set of machines with its rules. */
+        PoolView: {
+            /** @description Makes accounts on its machines. */
+            create_playbook: string;
+            /**
+             * Format: int64
+             * @description How many machines it has.
+             */
+            machines: number;
+            /**
+             * Format: int32
+             * @description Most machines in one reservation.
+             */
+            max_count: number;
+            /**
+             * Format: int32
+             * @description Longest reservation, extensions included.
+             */
+            max_minutes: number;
+            /** @description Whether the one asking may book here. */
+            may_book: boolean;
+            /** @description Its name. */
+            name: string;
+            /**
+             * Format: int64
+             * @description How many of them can be booked now.
+             */
+            ready: number;
+            /** @description Takes them back. */
+            remove_playbook: string;
+            /** @description Roles that may book here; empty: all. */
+            roles: string[];
+            /** @description Why not. */
+            why_not?: string | null;
+        };
         /** @description The body of every error. */
         ProblemBody: {
             /** @description What happened, for people. */
@@ -1329,6 +1460,11 @@ export interface components {
             /** @description What happened, in words. */
             steps: string[];
         };
+        /**
+         * @description Who may make an account.
+         * @enum {string}
+         */
+        RegistrationWord: "open" | "approval" | "closed";
         /** @description What happened to each reservation. */
         ReleaseAllView: {
             /** @description How many could not be. */
@@ -1494,6 +1630,11 @@ export interface components {
             id: string;
             /** @description `provision` or `clean`. */
             kind: string;
+            /**
+             * Format: int64
+             * @description How many lines its log has so far: the `seq` of the last one.
+             */
+            lines: number;
             /** @description On which machines. */
             machines: string[];
             /** @description The playbook. */
@@ -1667,6 +1808,7 @@ export interface components {
     headers: never;
     pathItems: never;
 }
+export type AboutView = components['schemas']['AboutView'];
 export type AccessTokenView = components['schemas']['AccessTokenView'];
 export type AuditView = components['schemas']['AuditView'];
 export type AvailableView = components['schemas']['AvailableView'];
@@ -1682,6 +1824,7 @@ export type CreateSshKey = components['schemas']['CreateSshKey'];
 export type CreateToken = components['schemas']['CreateToken'];
 export type CreateUser = components['schemas']['CreateUser'];
 export type Effect = components['schemas']['Effect'];
+export type EnvironmentWord = components['schemas']['EnvironmentWord'];
 export type EventView = components['schemas']['EventView'];
 export type ExtendReservation = components['schemas']['ExtendReservation'];
 export type Facts = components['schemas']['Facts'];
@@ -1696,6 +1839,7 @@ export type ListAccessTokenView = components['schemas']['List_AccessTokenView'];
 export type ListAuditView = components['schemas']['List_AuditView'];
 export type ListEventView = components['schemas']['List_EventView'];
 export type ListMachineView = components['schemas']['List_MachineView'];
+export type ListPoolView = components['schemas']['List_PoolView'];
 export type ListReservationView = components['schemas']['List_ReservationView'];
 export type ListRunLineView = components['schemas']['List_RunLineView'];
 export type ListRunView = components['schemas']['List_RunView'];
@@ -1706,11 +1850,13 @@ export type MachineView = components['schemas']['MachineView'];
 export type OneOrMore = components['schemas']['OneOrMore'];
 export type Outcome = components['schemas']['Outcome'];
 export type PlaceView = components['schemas']['PlaceView'];
+export type PoolView = components['schemas']['PoolView'];
 export type ProblemBody = components['schemas']['ProblemBody'];
 export type QuarantineMachine = components['schemas']['QuarantineMachine'];
 export type Readiness = components['schemas']['Readiness'];
 export type RegisterUser = components['schemas']['RegisterUser'];
 export type RegisteredView = components['schemas']['RegisteredView'];
+export type RegistrationWord = components['schemas']['RegistrationWord'];
 export type ReleaseAllView = components['schemas']['ReleaseAllView'];
 export type ReleaseResult = components['schemas']['ReleaseResult'];
 export type ReservationView = components['schemas']['ReservationView'];
@@ -1734,6 +1880,25 @@ export type UserView = components['schemas']['UserView'];
 export type WhoamiView = components['schemas']['WhoamiView'];
 export type $defs = Record<string, never>;
 export interface operations {
+    show_about: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AboutView"];
+                };
+            };
+        };
+    };
     list_audit: {
         parameters: {
             query?: {
@@ -2437,6 +2602,31 @@ export interface operations {
             };
         };
     };
+    delete_sessions: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
     delete_session: {
         parameters: {
             query?: never;
@@ -2673,6 +2863,25 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    list_pools: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["List_PoolView"];
                 };
             };
         };
@@ -3127,6 +3336,10 @@ export interface operations {
             query?: {
                 /** @description Only this reservation's. */
                 reservation?: string;
+                /** @description Only those this machine took part in. */
+                machine?: string;
+                /** @description Only in this state: `running`, `succeeded`, `failed` or `lost`. */
+                state?: string;
                 /** @description Most items of the answer. */
                 limit?: number;
                 /** @description `next_cursor` of the page before. */
@@ -3144,6 +3357,14 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["List_RunView"];
+                };
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemBody"];
                 };
             };
         };
@@ -3180,9 +3401,20 @@ export interface operations {
     list_run_events: {
         parameters: {
             query?: {
-                /** @description Only lines after this `seq`. */
+                /**
+                 * @description Only lines after this `seq`. Without filters each `seq` has its line, so `after=N&limit=M` are the lines N+1 to
+                 *     N+M.
+                 */
                 after?: number;
-                /** @description Most items of the answer. */
+                /** @description Only of this machine; empty: only of the run as a whole. */
+                machine?: string;
+                /** @description Only of this kind: `task`, `log` or `note`. */
+                kind?: string;
+                /** @description Only with this status: `ok`, `changed`, `failed`, … */
+                status?: string;
+                /** @description Only with this text in the message or the task's name, in whatever case. */
+                q?: string;
+                /** @description Most items of the answer, 1 to 2000; 50 unless given. */
                 limit?: number;
             };
             header?: never;
@@ -3202,6 +3434,14 @@ export interface operations {
                 };
             };
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemBody"];
+                };
+            };
+            422: {
                 headers: {
                     [name: string]: unknown;
                 };
