@@ -21,7 +21,9 @@ export const paths = {
   runs: '/runs',
   run: (id: string) => `/runs/${part(id)}`,
   users: '/users',
+  user: (name: string) => `/users?user=${part(name)}`,
   audit: '/audit',
   settings: '/settings',
+  settingsOf: (tab: string) => `/settings?tab=${part(tab)}`,
   notifications: '/notifications',
 };

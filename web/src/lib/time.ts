@@ -56,9 +56,14 @@ export function timeZone(): string {
   return preferences.get().timeZone ?? Intl.DateTimeFormat().resolvedOptions().timeZone;
 }
 
+/** The language as the browser's region writes it: `en` is `en-GB` for who asks for that. */
+function regional(language: string): string {
+  return navigator.languages.find((tag) => tag.startsWith(`${language}-`)) ?? language;
+}
+
 /** `23 Nov 2026, 14:05`, in the person's zone. */
 export function moment(at: string | number, locale: string, zone = timeZone(), seconds = false): string {
-  return new Intl.DateTimeFormat(locale, {
+  return new Intl.DateTimeFormat(regional(locale), {
     dateStyle: 'medium',
     timeStyle: seconds ? 'medium' : 'short',
     timeZone: zone,
@@ -67,7 +72,9 @@ export function moment(at: string | number, locale: string, zone = timeZone(), s
 
 /** `14:05:09`, in the person's zone. */
 export function clock(at: string | number, locale: string): string {
-  return new Intl.DateTimeFormat(locale, { timeStyle: 'medium', timeZone: timeZone() }).format(new Date(at));
+  return new Intl.DateTimeFormat(regional(locale), { timeStyle: 'medium', timeZone: timeZone() }).format(
+    new Date(at),
+  );
 }
 
 /** `in 3 hours`, `2 minutes ago`. */

@@ -22,6 +22,8 @@ declare module '@tanstack/react-table' {
     end?: boolean;
     /** A width in rem; the rest shares what is left. */
     width?: number;
+    /** Takes what the other columns leave; what does not fit is cut. */
+    grow?: boolean;
   }
 }
 
@@ -172,8 +174,12 @@ function Spacer({ height }: { height: number }) {
   );
 }
 
-function cell(meta: { from?: string; end?: boolean } | undefined): string {
-  return [meta?.from ? `d-none d-${meta.from}-table-cell` : '', meta?.end ? 'text-end numbers' : '']
+function cell(meta: { from?: string; end?: boolean; grow?: boolean } | undefined): string {
+  return [
+    meta?.from ? `d-none d-${meta.from}-table-cell` : '',
+    meta?.end ? 'text-end numbers' : '',
+    meta?.grow ? 'grow' : '',
+  ]
     .filter(Boolean)
     .join(' ');
 }
