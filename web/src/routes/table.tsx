@@ -22,6 +22,8 @@ export const router = createBrowserRouter([
       page('/users', () => import('./admin/UsersPage')),
       page('/audit', () => import('./admin/AuditPage')),
       page('/settings', () => import('./settings/SettingsPage')),
+      page('/reservations', () => import('./reservations/ReservationsPage')),
+      page('/reservations/new', () => import('./reservations/NewReservationPage')),
       { path: '*', element: <Nowhere /> },
     ],
   },
