@@ -100,7 +100,7 @@ web:
         touch node_modules/.package-lock.json
     fi
     page=dist/index.html
-    if [ ! -e $page ] || [ -n "$(find . \( -path ./node_modules -o -path ./dist \) -prune -o -type f -newer $page -print -quit)" ]; then
+    if [ ! -e $page ] || [ -n "$(find . \( -path ./node_modules -o -path ./dist -o -path ./e2e -o -path ./test-results \) -prune -o -type f -newer $page -print -quit)" ]; then
         npm run build
     fi
 

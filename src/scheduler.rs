@@ -28,6 +28,7 @@ pub static KINDS: &[&Kind] = &[
     &reservations::RECOVER,
     &machines::CHECK,
     &machines::REGISTER,
+    &notifications::ARRIVED,
     &HEALTH,
     &EXPIRE,
     &CLEAN_RETRY,

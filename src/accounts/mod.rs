@@ -25,7 +25,7 @@ pub use self::{
     reset::{Link, issue_link, use_link},
     sign_in::{SignedIn, authenticate, end_all_sessions, end_session, login, refresh},
     ssh_key::{KeyFault, PublicKey},
-    store::{ssh_keys_of, username_of},
+    store::{ssh_keys_of, username_of, waiting_name},
     tokens::{NewToken, add_token, remove_token},
 };
 pub use crate::audit::{Actor, Admin, Role, Via};
@@ -99,6 +99,9 @@ pub enum Error {
     #[error("accounts: {0}")]
     Broken(String),
 }
+
+/// The job that follows when an account waits for an admin; the slice that tells the admins runs it.
+pub const ARRIVED: &str = "account.arrived";
 
 /// Deletes sessions, links and tokens that ended before `before`; returns how many.
 pub async fn prune(tx: &mut Tx, before: Millis) -> sqlx::Result<u64> {

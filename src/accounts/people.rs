@@ -11,6 +11,7 @@ use crate::{
     ctx::Ctx,
     db::{self, Tx},
     ids::{AccountId, SessionId},
+    jobs,
 };
 
 /// An account to be made.
@@ -73,6 +74,10 @@ async fn make(ctx: &Ctx, by: &str, new: NewAccount, status: Status) -> Result<Ac
     let hash = passwords::hash(&new.password.0).await?;
     let mut tx = ctx.db.begin_write().await?;
     let account = insert(&mut tx, by, new, status, &hash).await?;
+    if status == Status::Pending {
+        let now = tx.now;
+        jobs::enqueue_named(&mut tx, super::ARRIVED, &account.id.to_string(), now).await?;
+    }
     ctx.commit(tx).await?;
     Ok(account)
 }

@@ -173,7 +173,25 @@ pub async fn shift(tx: &mut Tx, machine: &Machine, to: State, why: Change) -> sq
         metrics::counter!("berth_machine_transitions_total", "from" => machine.state.as_str(), "to" => after.state.as_str())
             .increment(1);
     }
+    if after.state == State::Quarantined && machine.state != State::Quarantined && machine.failures == 0 {
+        tell_admins(tx, &after).await?;
+    }
     Ok(Some(after))
+}
+
+/// Tells admins of a machine that was set aside, with the reason. Later tries that fail are not news.
+async fn tell_admins(tx: &mut Tx, machine: &Machine) -> sqlx::Result<()> {
+    let reason = machine.reason.as_deref().unwrap_or("no reason was given");
+    let message = format!("machine `{}` is set aside: {reason}", machine.name);
+    let news = News {
+        kind: "machine.quarantined",
+        account: None,
+        reservation: None,
+        machine: Some(&machine.name),
+        message: &message,
+        data: serde_json::json!({ "state": machine.state, "reason": machine.reason }),
+    };
+    notifications::announce_to_admins(tx, news).await
 }
 
 /// Tells screens where a machine is now. The reason is for admins and stays out of it.

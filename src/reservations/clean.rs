@@ -189,12 +189,12 @@ async fn set_aside(
     notifications::announce(
         &mut tx,
         News {
-            kind: "machine.quarantined",
+            kind: "machine.state",
             account: None,
             reservation,
             machine: Some(&machine.name),
             message: &format!("machine `{}` is set aside: it is not clean yet", machine.name),
-            data: serde_json::json!({ "attempts": claim.attempts + 1 }),
+            data: serde_json::json!({ "state": State::Quarantined, "attempts": claim.attempts + 1 }),
         },
     )
     .await?;

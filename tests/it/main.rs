@@ -17,6 +17,7 @@ mod http;
 mod kills;
 mod machines;
 mod machines_ssh;
+mod notifications;
 mod openapi;
 mod outages;
 mod overview;

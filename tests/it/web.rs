@@ -139,6 +139,11 @@ impl Web {
         Self::send(request.header("cookie", format!("berth_refresh={cookie}"))).await
     }
 
+    /// Runs what is due until nothing is.
+    pub async fn run_jobs(&self) {
+        self.berth.run_jobs().await;
+    }
+
     /// What `whoami` answers.
     pub async fn whoami(&self, token: &str) -> StatusCode {
         self.get("/api/whoami", token).await.status

@@ -4,7 +4,7 @@ use sqlx::{AnyConnection, Row, any::AnyRow};
 
 use super::parse;
 use crate::{
-    accounts::Account,
+    accounts::{Account, Status},
     db::{Lock, Tx, with_conditions},
     ids::AccountId,
 };
@@ -47,6 +47,16 @@ pub(in crate::accounts) async fn lock_account(tx: &mut Tx, id: AccountId) -> sql
 pub async fn username_of(conn: &mut AnyConnection, id: AccountId) -> sqlx::Result<Option<String>> {
     let row =
         sqlx::query("select username from account where id = ?").bind(id.to_string()).fetch_optional(conn).await?;
+    row.map(|row| row.try_get(0)).transpose()
+}
+
+/// The name of an account that waits for an admin; none when it does not, any more.
+pub async fn waiting_name(conn: &mut AnyConnection, id: AccountId) -> sqlx::Result<Option<String>> {
+    let row = sqlx::query("select username from account where id = ? and status = ? and deleted_at is null")
+        .bind(id.to_string())
+        .bind(Status::Pending.word())
+        .fetch_optional(conn)
+        .await?;
     row.map(|row| row.try_get(0)).transpose()
 }
 

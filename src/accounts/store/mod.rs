@@ -6,8 +6,11 @@ mod session;
 
 use sqlx::{Row, any::AnyRow};
 
-pub use self::{account::username_of, profile::ssh_keys_of};
 pub(super) use self::{account::*, profile::*, session::*};
+pub use self::{
+    account::{username_of, waiting_name},
+    profile::ssh_keys_of,
+};
 
 /// A column of text as the type that its text stands for.
 fn parse<T: std::str::FromStr<Err: std::fmt::Display>>(row: &AnyRow, index: usize) -> sqlx::Result<T> {

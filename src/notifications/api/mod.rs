@@ -1,5 +1,7 @@
 //! Events as a stream (SSE), or as a list for those who poll.
 
+mod past;
+
 use std::{collections::VecDeque, convert::Infallible, time::Duration};
 
 use axum::{
@@ -17,6 +19,7 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
 use uuid::Uuid;
 
+pub use self::past::{NotificationView, Notifications};
 use super::store::{self, EventRow};
 use crate::{
     accounts::{self, Actor},
@@ -28,7 +31,7 @@ use crate::{
 
 /// The routes.
 pub fn routes() -> OpenApiRouter<Ctx> {
-    OpenApiRouter::new().routes(routes!(follow_events))
+    OpenApiRouter::new().routes(routes!(follow_events)).merge(past::routes())
 }
 
 /// Transactions that overlap may commit out of order; so far back a stream looks again, and leaves out what it sent.
