@@ -104,8 +104,7 @@ export async function follow(signal: AbortSignal, caughtUp: () => void) {
   /** Streams that ended as soon as they began: something on the way does not let them through. */
   let cutShort = 0;
   let polls = 0;
-  /** Not even asking got an answer. */
-  let gone = false;
+  let triedAgain = false;
   let away = false;
   const isOver = () => signal.aborted || session.get().status !== 'in';
   const back = () => {
@@ -119,9 +118,9 @@ export async function follow(signal: AbortSignal, caughtUp: () => void) {
       if (polling) {
         await poll(signal);
         polls += 1;
-        // Now and then, and when the server was away, a stream may come through again.
-        if (gone || polls % 12 === 0) cutShort = 2;
-        gone = false;
+        // Once the server answers, and now and then, a stream may come through again.
+        if (!triedAgain || polls % 12 === 0) cutShort = 2;
+        triedAgain = true;
         back();
         if (cutShort >= 3) await sleep(POLL, signal);
         continue;
@@ -130,11 +129,15 @@ export async function follow(signal: AbortSignal, caughtUp: () => void) {
     } catch {
       if (polling) {
         cutShort = 0;
-        gone = true;
+        triedAgain = false;
       }
     }
     if (isOver()) return;
-    if (!polling) cutShort = Date.now() - began < 2000 ? cutShort + 1 : 0;
+    if (!polling) {
+      const wasShort = Date.now() - began < 2000;
+      cutShort = wasShort ? cutShort + 1 : 0;
+      if (!wasShort) triedAgain = false;
+    }
     away = true;
     const reached = Date.now() - line.get().heardAt < 3000 && navigator.onLine;
     line.set((before) => ({ ...before, state: reached ? 'connecting' : 'offline' }));

@@ -1,0 +1,49 @@
+import { useQuery } from '@tanstack/react-query';
+import { useTranslation } from 'react-i18next';
+import { Link } from 'react-router';
+import { api, body } from '@/api/client';
+import { runTone } from '@/features/provisioning/state';
+import { paths } from '@/lib/paths';
+import { Moment } from '@/ui/Moment';
+import { Panel } from '@/ui/Page';
+import { Empty, Failure, Loading } from '@/ui/states';
+import { Tone } from '@/ui/Tone';
+
+/** The newest runs: one's own, or for admins all. */
+export function LatestRuns() {
+  const { t } = useTranslation('dashboard');
+  const { data, error, refetch } = useQuery({
+    queryKey: ['runs', 'latest'],
+    queryFn: ({ signal }) => body(api.GET('/api/runs', { params: { query: { limit: 6 } }, signal })),
+    refetchInterval: 60_000,
+  });
+  return (
+    <Panel title={t('runs')} actions={<Link to={paths.runs}>{t('seeAll')}</Link>} flush>
+      {error && !data ? (
+        <Failure error={error} retry={() => void refetch()} />
+      ) : !data ? (
+        <Loading />
+      ) : data.items.length === 0 ? (
+        <Empty title={t('runsNone')}>{t('runsNoneText')}</Empty>
+      ) : (
+        <ul className="list-unstyled mb-0">
+          {data.items.map((run) => (
+            <li
+              key={run.id}
+              className="border-top px-4 py-2 d-flex flex-wrap gap-1 column-gap-3 align-items-baseline"
+            >
+              <Link to={paths.run(run.id)}>{t(`kind.${run.kind}`, { defaultValue: run.kind })}</Link>
+              <Tone tone={runTone(run.state)} moving={run.state === 'running'}>
+                {t(`run.${run.state}`, { defaultValue: run.state })}
+              </Tone>
+              <span className="small text-body-secondary text-truncate">{run.machines.join(', ')}</span>
+              <span className="ms-auto small text-body-secondary">
+                <Moment at={run.started_at} as="relative" />
+              </span>
+            </li>
+          ))}
+        </ul>
+      )}
+    </Panel>
+  );
+}
