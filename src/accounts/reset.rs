@@ -42,7 +42,7 @@ pub async fn issue_link(ctx: &Ctx, actor: &Actor, username: &str) -> Result<Link
     let entry = Entry { actor: &actor.username, action: "user.reset", target: &account.username, detail: "" };
     audit::record(&mut tx, &entry).await?;
     ctx.commit(tx).await?;
-    let url = format!("{}/reset-password#token={token}", ctx.config.public_url);
+    let url = format!("{}/password#token={token}", ctx.config.public_url);
     Ok(Link { token, url, expires_at })
 }
 

@@ -9,6 +9,8 @@ export class Problem extends Error {
   readonly errors: FieldError[];
   /** Seconds after which trying again makes sense. */
   readonly retryAfter: number | null;
+  /** When it came, by this computer's clock. */
+  readonly arrivedAt = Date.now();
 
   constructor(body: Partial<ProblemBody>, status: number, retryAfter: number | null = null) {
     super(body.detail ?? body.title ?? `the server answered ${status}`);

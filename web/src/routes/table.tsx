@@ -1,17 +1,29 @@
-import { lazy, type ComponentType } from 'react';
+import { lazy, Suspense, type ComponentType } from 'react';
 import { createBrowserRouter, type RouteObject } from 'react-router';
 import { Crash, Nowhere } from '@/shell/Crash';
 import { Gate } from '@/shell/Gate';
+import { Loading } from '@/ui/states';
 import LoginPage from './session/LoginPage';
 
 /** A page that is loaded when somebody goes there. */
 function page(path: string, load: () => Promise<{ default: ComponentType }>): RouteObject {
   const Content = lazy(load);
-  return { path, element: <Content />, errorElement: <Crash /> };
+  // Pages before the sign-in have no frame to wait in.
+  return {
+    path,
+    element: (
+      <Suspense fallback={<Loading />}>
+        <Content />
+      </Suspense>
+    ),
+    errorElement: <Crash />,
+  };
 }
 
 export const router = createBrowserRouter([
   { path: '/login', element: <LoginPage />, errorElement: <Crash /> },
+  page('/register', () => import('./session/RegisterPage')),
+  page('/password', () => import('./session/PasswordPage')),
   {
     element: <Gate />,
     errorElement: <Crash />,

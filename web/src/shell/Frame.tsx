@@ -6,6 +6,7 @@ import { Link, NavLink, Outlet, useLocation } from 'react-router';
 import { follow } from '@/api/live';
 import { queries } from '@/api/query';
 import { session, signOut, useMe } from '@/api/session';
+import { PasswordNotice } from '@/features/accounts/PasswordNotice';
 import { Freshness } from '@/features/notifications/Freshness';
 import { NotificationBell } from '@/features/notifications/NotificationBell';
 import { Reminders } from '@/features/notifications/Reminders';
@@ -61,6 +62,7 @@ export function Frame() {
       </Offcanvas>
       <div className="min-w-0">
         <LineBar />
+        <PasswordNotice />
         <main className="frame-main" id="content">
           <Suspense fallback={<Loading />}>
             <Outlet />

@@ -2,9 +2,27 @@ import { useQuery } from '@tanstack/react-query';
 import { api, body, idempotency } from '@/api/client';
 import { queries, useList } from '@/api/query';
 import { signOut } from '@/api/session';
-import type { CreateSshKey, CreateToken, CreateUser, UpdateMe, UpdateUser } from '@/api/schema';
+import type { CreateSshKey, CreateToken, CreateUser, RegisterUser, UpdateMe, UpdateUser } from '@/api/schema';
 
 const again = (...key: string[]) => queries.invalidateQueries({ queryKey: key });
+
+/** What this server is and who may make an account; no sign-in needed. */
+export function useAbout() {
+  return useQuery({
+    queryKey: ['about'],
+    queryFn: ({ signal }) => body(api.GET('/api/about', { signal })),
+    staleTime: 60_000,
+  });
+}
+
+export async function register(account: RegisterUser) {
+  return body(api.POST('/api/register', { body: account }));
+}
+
+/** Sets a new password by a one-time link; who has the link needs no sign-in. */
+export async function resetPassword(token: string, password: string) {
+  await api.POST('/api/password-reset', { body: { token, password } });
+}
 
 export function useWhoami() {
   return useQuery({

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { UserView } from '@/api/schema';
 import { deviceOf } from './device';
-import { isUsername, matches, refusals } from './state';
+import { isUsername, matches, refusals, tokenOf } from './state';
 
 function user(username: string, change: Partial<UserView> = {}): UserView {
   return {
@@ -66,5 +66,13 @@ describe('a device', () => {
     expect(deviceOf('curl/8.14.1')).toEqual({ program: 'curl', system: null });
     expect(deviceOf('robot-3 (x)').program).toBe('robot-3');
     expect(deviceOf('').program).toBe('');
+  });
+});
+
+describe('a one-time link', () => {
+  it('has its secret in the fragment', () => {
+    expect(tokenOf({ hash: '#token=a-b_c', search: '' })).toBe('a-b_c');
+    expect(tokenOf({ hash: '', search: '?token=abc' })).toBe('abc');
+    expect(tokenOf({ hash: '#content', search: '?to=/x' })).toBeNull();
   });
 });

@@ -30,3 +30,11 @@ export function matches(user: UserView, text: string): boolean {
   const wanted = text.trim().toLowerCase();
   return [user.username, user.full_name, user.email].some((part) => part.toLowerCase().includes(wanted));
 }
+
+/**
+ * The secret of a one-time link, `src/accounts/reset.rs`: in the fragment, which no server sees. One that somebody
+ * moved to the query is taken, too.
+ */
+export function tokenOf({ hash, search }: { hash: string; search: string }): string | null {
+  return new URLSearchParams(hash.slice(1)).get('token') ?? new URLSearchParams(search).get('token');
+}

@@ -1,4 +1,7 @@
 import { useEffect, type ReactNode } from 'react';
+import { useTranslation } from 'react-i18next';
+import { paths } from '@/lib/paths';
+import { ButtonLink } from '@/ui/Button';
 
 /** The pages before the sign-in: a card in the middle. */
 export function DoorPage({ title, children }: { title: string; children: ReactNode }) {
@@ -23,5 +26,17 @@ export function DoorPage({ title, children }: { title: string; children: ReactNo
         </div>
       </div>
     </main>
+  );
+}
+
+/** The way on, once there is nothing to do here. */
+export function ToLogin() {
+  const { t } = useTranslation('session');
+  return (
+    <div className="d-grid">
+      <ButtonLink to={paths.login} look="primary">
+        {t('toSignIn')}
+      </ButtonLink>
+    </div>
   );
 }

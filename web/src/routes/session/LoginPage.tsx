@@ -1,13 +1,14 @@
 import { useState } from 'react';
-import { useTranslation } from 'react-i18next';
+import { Trans, useTranslation } from 'react-i18next';
 import { Link, Navigate, useSearchParams } from 'react-router';
-import { asProblem, type Problem } from '@/api/problem';
 import { signIn } from '@/api/session';
+import { DoorRefusal, useWait } from '@/features/accounts/DoorRefusal';
+import { useAbout } from '@/features/accounts/queries';
 import { useSession } from '@/features/accounts/session';
 import { paths } from '@/lib/paths';
 import { Button } from '@/ui/Button';
 import { TextField } from '@/ui/fields';
-import { Refusal } from '@/ui/states';
+import { useSubmit } from '@/ui/submit';
 import { DoorPage } from './DoorPage';
 
 /** Only ways within this page: an address of somebody else is no place to go after signing in. */
@@ -19,35 +20,31 @@ export default function LoginPage() {
   const { t } = useTranslation('session');
   const [query] = useSearchParams();
   const now = useSession();
+  const about = useAbout();
   const [username, setUsername] = useState('');
   const [password, setPassword] = useState('');
-  const [busy, setBusy] = useState(false);
-  const [problem, setProblem] = useState<Problem | null>(null);
-  if (now.status === 'in') return <Navigate to={wayBack(query.get('to'))} replace />;
-  const submit = async () => {
-    setBusy(true);
-    setProblem(null);
+  const { busy, error, submit } = useSubmit(async () => {
     try {
       await signIn(username.trim(), password);
-    } catch (error) {
-      setProblem(asProblem(error));
+    } catch (refusal) {
       setPassword('');
-    } finally {
-      setBusy(false);
+      throw refusal;
     }
-  };
+  });
+  const wait = useWait(error);
+  if (now.status === 'in') return <Navigate to={wayBack(query.get('to'))} replace />;
   return (
     <DoorPage title={t('signIn')}>
-      {query.get('why') === 'ended' && !problem && (
+      {query.get('why') === 'ended' && !error && (
         <div className="alert alert-warning py-2" role="status">
           {t('ended')}
         </div>
       )}
-      <Refusal error={problem} />
+      <DoorRefusal error={error} />
       <form
         onSubmit={(event) => {
           event.preventDefault();
-          void submit();
+          if (wait === 0) void submit();
         }}
       >
         <TextField
@@ -69,14 +66,31 @@ export default function LoginPage() {
           required
         />
         <div className="d-grid">
-          <Button type="submit" look="primary" busy={busy}>
-            {t('signIn')}
+          <Button
+            type="submit"
+            look="primary"
+            busy={busy}
+            refused={wait > 0 ? t('waitFirst', { count: wait }) : null}
+          >
+            {wait > 0 ? t('wait', { count: wait }) : t('signIn')}
           </Button>
         </div>
       </form>
-      <p className="small text-body-secondary mt-4 mb-0">
-        <Link to={paths.register}>{t('noAccount')}</Link>
-      </p>
+      <div className="small text-body-secondary mt-4">
+        {about.data && about.data.registration !== 'closed' ? (
+          <p className="mb-1">
+            {t('noAccount')} <Link to={paths.register}>{t('register')}</Link>
+          </p>
+        ) : (
+          about.data && <p className="mb-1">{t('byAdmin')}</p>
+        )}
+        <p className="mb-0">{t('forgot')}</p>
+        {about.data?.environment === 'development' && (
+          <p className="mb-0 mt-3 pt-3 border-top">
+            <Trans t={t} i18nKey="development" components={{ code: <code /> }} />
+          </p>
+        )}
+      </div>
     </DoorPage>
   );
 }
