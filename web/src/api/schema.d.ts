@@ -93,6 +93,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/history": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What happened, newest first: what `/api/events` would have shown, but for the progress of runs.
+         * @description Events are kept for a week. What a run did step by step is in its log.
+         */
+        get: operations["list_history"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/login": {
         parameters: {
             query?: never;
@@ -353,6 +373,43 @@ export interface paths {
         post?: never;
         /** Ends an access token. */
         delete: operations["delete_token"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/notifications": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * News addressed to whoever asks, newest first. Admins are also told of machines that were set aside and of accounts
+         *     that wait for one of them.
+         */
+        get: operations["list_notifications"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/notifications/read": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Counts news up to an event as read. What was read stays read. */
+        post: operations["read_notifications"];
+        delete?: never;
         options?: never;
         head?: never;
         patch?: never;
@@ -1350,6 +1407,23 @@ export interface components {
             /** @description The user Berth logs in as. Shown to admins. */
             user?: string | null;
         };
+        /** @description An event that was addressed to somebody, and whether it was read. */
+        NotificationView: components["schemas"]["EventView"] & {
+            /** @description Whether it counts as read. */
+            read: boolean;
+        };
+        /** @description News addressed to whoever asks. */
+        Notifications: {
+            /** @description What is on this page. */
+            items: components["schemas"]["NotificationView"][];
+            /** @description Give it as `cursor` to get the next page; null at the end. */
+            next_cursor?: string | null;
+            /**
+             * Format: int64
+             * @description How many are not read, whatever the page shows; counted up to 100.
+             */
+            unread: number;
+        };
         /** @description One text or several. */
         OneOrMore: string | string[];
         /**
@@ -1438,6 +1512,11 @@ export interface components {
         QuarantineMachine: {
             /** @description One line for people. */
             reason: string;
+        };
+        /** @description Up to where news were read. */
+        ReadNotifications: {
+            /** @description The id of an event: this one and all before it count as read from now on. */
+            up_to: string;
         };
         /** @description Whether requests can be served. */
         Readiness: {
@@ -1847,12 +1926,15 @@ export type ListSessionView = components['schemas']['List_SessionView'];
 export type ListSshKeyView = components['schemas']['List_SshKeyView'];
 export type ListUserView = components['schemas']['List_UserView'];
 export type MachineView = components['schemas']['MachineView'];
+export type NotificationView = components['schemas']['NotificationView'];
+export type Notifications = components['schemas']['Notifications'];
 export type OneOrMore = components['schemas']['OneOrMore'];
 export type Outcome = components['schemas']['Outcome'];
 export type PlaceView = components['schemas']['PlaceView'];
 export type PoolView = components['schemas']['PoolView'];
 export type ProblemBody = components['schemas']['ProblemBody'];
 export type QuarantineMachine = components['schemas']['QuarantineMachine'];
+export type ReadNotifications = components['schemas']['ReadNotifications'];
 export type Readiness = components['schemas']['Readiness'];
 export type RegisterUser = components['schemas']['RegisterUser'];
 export type RegisteredView = components['schemas']['RegisteredView'];
@@ -2009,6 +2091,42 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Health"];
+                };
+            };
+        };
+    };
+    list_history: {
+        parameters: {
+            query?: {
+                /** @description Only about this machine. */
+                machine?: string;
+                /** @description Only about this reservation. */
+                reservation?: string;
+                /** @description Most items of the answer, 1 to 500; 50 unless given. */
+                limit?: number;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["List_EventView"];
+                };
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemBody"];
                 };
             };
         };
@@ -2821,6 +2939,77 @@ export interface operations {
                 content?: never;
             };
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    list_notifications: {
+        parameters: {
+            query?: {
+                /** @description `1`: only those that are not read. */
+                unread?: string;
+                /** @description Most items of the answer, 1 to 500; 50 unless given. */
+                limit?: number;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Notifications"];
+                };
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    read_notifications: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ReadNotifications"];
+            };
+        };
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemBody"];
+                };
+            };
+            422: {
                 headers: {
                     [name: string]: unknown;
                 };

@@ -33,6 +33,7 @@ export const router = createBrowserRouter([
       page('/machines/:name', () => import('./machines/MachinePage')),
       page('/users', () => import('./admin/UsersPage')),
       page('/audit', () => import('./admin/AuditPage')),
+      page('/notifications', () => import('./notifications/NotificationsPage')),
       page('/settings', () => import('./settings/SettingsPage')),
       page('/reservations', () => import('./reservations/ReservationsPage')),
       page('/reservations/new', () => import('./reservations/NewReservationPage')),

@@ -2,9 +2,10 @@ import { useEvents } from '@/api/live';
 import { queries } from '@/api/query';
 import type { EventView } from '@/api/schema';
 
-/** Which questions an event makes stale, by the first part of its kind. Query keys begin with the same words. */
+/** Which questions an event makes stale, by its kind or the first part of it. Query keys begin with the same words. */
 const STALE: Record<string, string[]> = {
-  machine: ['machines', 'available', 'history', 'notifications'],
+  machine: ['machines', 'available', 'history'],
+  'machine.quarantined': ['machines', 'available', 'history', 'notifications'],
   reservation: ['reservations', 'machines', 'available', 'runs', 'history', 'notifications'],
   provision: ['runs', 'reservations'],
   account: ['users', 'notifications'],
@@ -15,7 +16,8 @@ let timer: ReturnType<typeof setTimeout> | undefined;
 
 /** Many events come at once when a reservation begins: the questions are asked again once for all of them. */
 function later(event: EventView) {
-  for (const key of STALE[event.kind.split('.')[0] ?? ''] ?? []) waiting.add(key);
+  const keys = STALE[event.kind] ?? STALE[event.kind.split('.')[0] ?? ''] ?? [];
+  for (const key of keys) waiting.add(key);
   timer ??= setTimeout(() => {
     timer = undefined;
     const keys = waiting;

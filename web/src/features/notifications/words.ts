@@ -1,0 +1,71 @@
+import type { EventView } from '@/api/schema';
+import { paths } from '@/lib/paths';
+import { moment } from '@/lib/time';
+import { sentence } from '@/ui/states';
+import type { ToneName } from '@/ui/Tone';
+
+/** What a piece of news means: its colour, where it leads, and its text by a key of `notifications.json`. */
+export interface News {
+  tone: ToneName;
+  to: string | null;
+  /** None: the page has no words of its own for it, and the server's are shown. */
+  key: string | null;
+  values: Record<string, string | number>;
+  /** What only the server knows, as a reason; in its words. */
+  detail: string;
+}
+
+/** The kinds are announced in `src/reservations`, `src/leases/jobs.rs`, `src/machines/mod.rs`, `src/notifications/jobs.rs`. */
+const TONES: Record<string, ToneName> = {
+  'reservation.accepted': 'busy',
+  'reservation.provisioning': 'busy',
+  'reservation.active': 'good',
+  'reservation.extended': 'good',
+  'reservation.reminder': 'busy',
+  'reservation.expiring': 'clean',
+  'reservation.cleaning': 'clean',
+  'reservation.closed': 'off',
+  'reservation.failed': 'bad',
+  'machine.quarantined': 'bad',
+  'account.pending': 'busy',
+};
+
+function text(value: unknown): string {
+  return typeof value === 'string' ? value : '';
+}
+
+export function newsOf(event: EventView, language: string): News {
+  const data = (event.data ?? {}) as Record<string, unknown>;
+  const ends = text(data.expires_at);
+  const username = text(data.username);
+  const values = {
+    time: ends && moment(ends, language),
+    count: typeof data.minutes === 'number' ? data.minutes : 0,
+    machine: event.machine ?? '',
+    name: username,
+  };
+  const isNamed = event.kind !== 'reservation.reminder' || (ends !== '' && values.count > 0);
+  const key =
+    event.kind === 'reservation.accepted' && data.state === 'queued' ? 'reservation.queued' : event.kind;
+  return {
+    tone: TONES[event.kind] ?? 'off',
+    to: username
+      ? paths.user(username)
+      : event.reservation_id
+        ? paths.reservation(event.reservation_id)
+        : event.machine
+          ? paths.machine(event.machine)
+          : null,
+    key: isNamed && Object.hasOwn(TONES, event.kind) ? `news.${key}` : null,
+    values,
+    detail: detailOf(event, text(data.reason)),
+  };
+}
+
+/** The reason stands in the data, or behind the colon of the message. */
+function detailOf(event: EventView, reason: string): string {
+  if (reason) return sentence(reason);
+  if (event.kind !== 'reservation.expiring') return '';
+  const colon = event.message.indexOf(': ');
+  return colon < 0 ? '' : sentence(event.message.slice(colon + 2));
+}
