@@ -10,6 +10,7 @@ import { PasswordNotice } from '@/features/accounts/PasswordNotice';
 import { Freshness } from '@/features/notifications/Freshness';
 import { NotificationBell } from '@/features/notifications/NotificationBell';
 import { Reminders } from '@/features/notifications/Reminders';
+import { EndWatch } from '@/features/reservations/EndWatch';
 import { paths } from '@/lib/paths';
 import { useStore } from '@/lib/store';
 import { ButtonLink } from '@/ui/Button';
@@ -72,6 +73,7 @@ export function Frame() {
       <FocusOnMove />
       <Freshness />
       <Reminders />
+      <EndWatch />
     </div>
   );
 }

@@ -42,7 +42,7 @@ export function BookingSummary({
   const enough = count <= names.length;
   return (
     <Panel title={t('summary.title')} className="booking-summary">
-      <p className="fs-5 mb-3">
+      <p className="h2 mb-3">
         {t('summary.machines', { count })}
         {minutes !== null && <> · {spanText(minutes, i18n.language)}</>}
       </p>

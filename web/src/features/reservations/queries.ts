@@ -79,6 +79,20 @@ export function useReservation(id: string) {
   });
 }
 
+/** What happened to a reservation, newest first. */
+export function useReservationHistory(id: string) {
+  return useList({
+    key: ['history', 'reservation', id],
+    page: (cursor, signal) =>
+      body(
+        api.GET('/api/history', {
+          params: { query: { reservation: id, limit: 50, ...(cursor ? { cursor } : {}) } },
+          signal,
+        }),
+      ),
+  });
+}
+
 function changed() {
   for (const key of ['reservations', 'available', 'machines', 'history', 'runs']) {
     void queries.invalidateQueries({ queryKey: [key] });
