@@ -29,7 +29,11 @@ export const router = createBrowserRouter([
     errorElement: <Crash />,
     children: [
       page('/', () => import('./home/HomePage')),
+      page('/available', () => import('./available/AvailablePage')),
       page('/machines', () => import('./machines/MachinesPage')),
+      page('/machines/new', () => import('./machines/NewMachinePage')),
+      page('/machines/:name/edit', () => import('./machines/EditMachinePage')),
+      page('/machines/import', () => import('./machines/ImportPage')),
       page('/machines/:name', () => import('./machines/MachinePage')),
       page('/users', () => import('./admin/UsersPage')),
       page('/audit', () => import('./admin/AuditPage')),

@@ -21,6 +21,14 @@ export function useRunsOf(machine: string) {
   });
 }
 
+export function usePools() {
+  return useQuery({
+    queryKey: ['available', 'pools'],
+    queryFn: ({ signal }) => body(api.GET('/api/pools', { signal })),
+    staleTime: 60_000,
+  });
+}
+
 /** What the server answered about a machine is what is shown of it from now on. */
 function learn(machine: MachineView): MachineView {
   queries.setQueryData(['machines', 'one', machine.name], machine);
