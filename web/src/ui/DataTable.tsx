@@ -17,7 +17,7 @@ declare module '@tanstack/react-table' {
   // eslint-disable-next-line @typescript-eslint/no-unused-vars -- the names are the library's
   interface ColumnMeta<TData extends RowData, TValue> {
     /** Hidden on screens narrower than this. */
-    from?: 'sm' | 'md' | 'lg' | 'xl';
+    from?: 'sm' | 'md' | 'lg' | 'xl' | 'xxl';
     /** Numbers stand right. */
     end?: boolean;
     /** A width in rem; the rest shares what is left. */

@@ -1,4 +1,3 @@
-import { ChevronDown } from 'lucide-react';
 import { useEffect, useId, useRef, useState, type ReactNode } from 'react';
 import { useTranslation } from 'react-i18next';
 
@@ -56,14 +55,13 @@ export function PickMany({
     >
       <button
         type="button"
-        className="btn btn-outline-secondary d-inline-flex align-items-center gap-2"
+        className="form-select w-auto d-inline-flex align-items-center gap-2"
         aria-expanded={open}
         aria-controls={open ? id : undefined}
         onClick={() => setOpen(!open)}
       >
         {label}
         {picked.length > 0 && <span className="tag numbers">{picked.length}</span>}
-        <ChevronDown size={14} aria-hidden="true" />
       </button>
       {open && (
         <div id={id} className="pick-many-list" role="group" aria-label={label}>

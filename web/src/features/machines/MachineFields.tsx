@@ -193,7 +193,7 @@ function LabelFields({
   const wrong = twice ? t('form.labelTwice', { name: twice }) : fault;
   return (
     <fieldset ref={box} aria-describedby={wrong ? `${id}-fault` : `${id}-hint`}>
-      <legend className="form-label fs-6 mb-1">{t('labels')}</legend>
+      <legend className="form-label">{t('labels')}</legend>
       {rows.map((row, i) => (
         <div key={row.id} className="d-flex gap-2 mb-2 align-items-center">
           <input

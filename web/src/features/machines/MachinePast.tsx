@@ -4,9 +4,9 @@ import { paths } from '@/lib/paths';
 import { Button } from '@/ui/Button';
 import { Moment } from '@/ui/Moment';
 import { Panel } from '@/ui/Page';
-import { Failure, Loading } from '@/ui/states';
+import { Failure, Loading, sentence } from '@/ui/states';
 import { Tone, type ToneName } from '@/ui/Tone';
-import { useRunsOf } from './queries';
+import { useHistoryOf, useRunsOf } from './queries';
 
 const RUN_TONES: Record<string, ToneName> = {
   running: 'busy',
@@ -60,6 +60,40 @@ export function RunsPanel({ machine }: { machine: string }) {
         </div>
       )}
       <Older list={runs} />
+    </Panel>
+  );
+}
+
+/** What happened to the machine, the newest first. */
+export function HistoryPanel({ machine }: { machine: string }) {
+  const { t } = useTranslation('machines');
+  const past = useHistoryOf(machine);
+  return (
+    <Panel title={t('history')} flush>
+      {past.error && !past.items ? (
+        <Failure error={past.error} retry={() => void past.refetch()} />
+      ) : !past.items ? (
+        <Loading lines={3} />
+      ) : past.items.length === 0 ? (
+        <p className="text-body-secondary px-4 pb-4 mb-0">{t('noHistory')}</p>
+      ) : (
+        <ol className="past">
+          {past.items.map((event) => (
+            <li key={event.id}>
+              <span>
+                {sentence(event.message)}{' '}
+                {event.reservation_id && (
+                  <Link to={paths.reservation(event.reservation_id)}>{t('reservation')}</Link>
+                )}
+              </span>
+              <span className="small text-body-secondary">
+                <Moment at={event.at} />
+              </span>
+            </li>
+          ))}
+        </ol>
+      )}
+      <Older list={past} />
     </Panel>
   );
 }

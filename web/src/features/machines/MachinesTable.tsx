@@ -24,7 +24,7 @@ function columnsFor(t: TFunction<'machines'>, me: Me): ColumnDef<MachineView>[] 
       enableSorting: true,
       sortingFn: (a, b) => inOrder(a.original.name, b.original.name),
       cell: ({ row: { original } }) => <Link to={paths.machine(original.name)}>{original.name}</Link>,
-      meta: { width: 14 },
+      meta: { width: 10.5 },
     },
     {
       id: 'state',
@@ -40,13 +40,13 @@ function columnsFor(t: TFunction<'machines'>, me: Me): ColumnDef<MachineView>[] 
       accessorFn: ({ pool }) => pool,
       enableSorting: true,
       cell: ({ row: { original } }) => original.pool,
-      meta: { from: 'lg', width: 8 },
+      meta: { from: 'xl', width: 6.5 },
     },
     {
       id: 'labels',
       header: t('labels'),
       cell: ({ row: { original } }) => <Labels labels={original.labels} inLine />,
-      meta: { from: 'md' },
+      meta: { from: 'xl' },
     },
     {
       id: 'holder',
@@ -54,7 +54,7 @@ function columnsFor(t: TFunction<'machines'>, me: Me): ColumnDef<MachineView>[] 
       accessorFn: ({ holder }) => holder?.username ?? '',
       enableSorting: true,
       cell: ({ row: { original } }) => original.holder && <Holder holder={original.holder} me={me} />,
-      meta: { from: 'sm', width: 12 },
+      meta: { from: 'sm', width: 10.5 },
     },
     ...(me.isAdmin
       ? [
@@ -65,7 +65,7 @@ function columnsFor(t: TFunction<'machines'>, me: Me): ColumnDef<MachineView>[] 
             sortingFn: (a, b) => inOrder(a.original.host ?? '', b.original.host ?? ''),
             enableSorting: true,
             cell: ({ row: { original } }) => <span className="numbers">{addressOf(original)}</span>,
-            meta: { from: 'xl', width: 11 },
+            meta: { from: 'xxl', width: 9.5 },
           } satisfies ColumnDef<MachineView>,
         ]
       : []),
@@ -76,7 +76,7 @@ function columnsFor(t: TFunction<'machines'>, me: Me): ColumnDef<MachineView>[] 
       enableSorting: true,
       cell: ({ row: { original } }) =>
         original.last_check_at ? <Moment at={original.last_check_at} as="relative" /> : t('never'),
-      meta: { from: 'lg', width: 9 },
+      meta: { from: 'lg', width: 9.5 },
     },
   ];
 }

@@ -8,6 +8,7 @@ import {
   useMemo,
   useRef,
   useState,
+  type CSSProperties,
   type KeyboardEvent,
 } from 'react';
 import { useTranslation } from 'react-i18next';
@@ -90,7 +91,12 @@ export function PoolMap({ groups, grouping }: { groups: MapGroup[]; grouping: Gr
         aria-colcount={columns}
         onKeyDown={onKeyDown}
       >
-        <div role="presentation" style={{ height: virtual.getTotalSize(), position: 'relative' }}>
+        <div
+          role="presentation"
+          style={
+            { height: virtual.getTotalSize(), position: 'relative', '--columns': columns } as CSSProperties
+          }
+        >
           {width > 0 &&
             virtual.getVirtualItems().map((item) => {
               const row = rows[item.index];

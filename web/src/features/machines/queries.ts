@@ -29,6 +29,14 @@ export function usePools() {
   });
 }
 
+export function useHistoryOf(machine: string) {
+  return useList({
+    key: ['history', 'machine', machine],
+    page: (cursor, signal) =>
+      body(api.GET('/api/history', { params: { query: { machine, limit: 30, cursor } }, signal })),
+  });
+}
+
 /** What the server answered about a machine is what is shown of it from now on. */
 function learn(machine: MachineView): MachineView {
   queries.setQueryData(['machines', 'one', machine.name], machine);

@@ -4,7 +4,7 @@ import { Link, useParams } from 'react-router';
 import { useMe } from '@/api/session';
 import { MachineActions } from '@/features/machines/MachineActions';
 import { FactsPanel, ReachPanel, StatePanel } from '@/features/machines/MachinePanels';
-import { RunsPanel } from '@/features/machines/MachinePast';
+import { HistoryPanel, RunsPanel } from '@/features/machines/MachinePast';
 import { useMachine } from '@/features/machines/queries';
 import { paths } from '@/lib/paths';
 import { ButtonLink } from '@/ui/Button';
@@ -55,6 +55,7 @@ export default function MachinePage() {
         <div className="col-lg-7 d-flex flex-column gap-4">
           <StatePanel machine={machine.data} />
           <RunsPanel machine={name} />
+          <HistoryPanel machine={name} />
         </div>
         <div className="col-lg-5 d-flex flex-column gap-4">
           <ReachPanel machine={machine.data} />
