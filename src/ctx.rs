@@ -4,6 +4,7 @@ use std::{ops::Deref, sync::Arc};
 
 use anyhow::Context;
 use tokio::sync::{Notify, broadcast};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     clock::Clock,
@@ -34,6 +35,10 @@ pub struct Parts {
     pub news: Notify,
     /// Leases that this process's commits changed, for those who wait for one.
     pub changed: broadcast::Sender<LeaseId>,
+    /// Fires when this process's server stops.
+    pub stopping: CancellationToken,
+    /// What goes on beside requests and has something to put in order when the server stops.
+    pub guests: TaskTracker,
 }
 
 impl Ctx {
@@ -54,7 +59,17 @@ impl Ctx {
     /// Puts the parts together.
     pub fn new(config: Config, db: Db, clock: Clock, sealer: Sealer) -> Self {
         let changed = broadcast::Sender::new(256);
-        Self(Arc::new(Parts { config, db, clock, sealer, wake: Notify::new(), news: Notify::new(), changed }))
+        Self(Arc::new(Parts {
+            config,
+            db,
+            clock,
+            sealer,
+            wake: Notify::new(),
+            news: Notify::new(),
+            changed,
+            stopping: CancellationToken::new(),
+            guests: TaskTracker::new(),
+        }))
     }
 
     /// Commits, then nudges whoever waits for jobs, events or what was touched.

@@ -52,4 +52,6 @@ id! {
     EventId,
     /// A job.
     JobId,
+    /// A terminal on a machine.
+    TerminalId,
 }

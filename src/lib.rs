@@ -60,6 +60,9 @@ pub mod leases;
 /// N machines for a time.
 pub mod reservations;
 
+/// Terminals on machines, in the browser.
+pub mod terminals;
+
 /// The clockwork: what runs when.
 pub mod scheduler;
 

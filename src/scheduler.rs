@@ -18,7 +18,7 @@ use crate::{
     db::Schema,
     http,
     jobs::{self, Claim, Kind, Next, Runner, heartbeat},
-    leases, machines, notifications, provisioning, reservations,
+    leases, machines, notifications, provisioning, reservations, terminals,
 };
 
 /// Every kind of job there is.
@@ -79,6 +79,7 @@ async fn prune(ctx: Ctx, _: Claim) -> anyhow::Result<Next> {
     provisioning::store::prune(&mut tx, now - KEEP_HISTORY).await?;
     http::prune_idempotency(&mut tx, now - 86_400_000).await?;
     accounts::prune(&mut tx, now).await?;
+    terminals::prune(&mut tx, now - 86_400_000).await?;
     audit::prune(&mut tx, now - KEEP_AUDIT).await?;
     tx.commit().await?;
     reservations::jobs::prune(&ctx, now - KEEP_HISTORY).await?;

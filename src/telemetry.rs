@@ -26,6 +26,10 @@ pub fn init(level: &str, lines: Lines) {
     let quiet = "sqlx=warn,hyper=warn,h2=warn,rustls=warn,bollard=warn,tokio_cron_scheduler=warn";
     let directives = if level.contains('=') { level.to_owned() } else { format!("{},{quiet}", level.to_lowercase()) };
     let filter = EnvFilter::try_new(directives).unwrap_or_else(|_| EnvFilter::new(format!("info,{quiet}")));
+    // These would tell what is typed in terminals, whatever level was asked for.
+    let filter = ["tungstenite=warn", "tokio_tungstenite=warn"]
+        .iter()
+        .fold(filter, |filter, directive| filter.add_directive(directive.parse().expect("it is a directive")));
     let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
     let ansi = !no_color && std::io::IsTerminal::is_terminal(&std::io::stderr());
     let writer = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(ansi);

@@ -20,7 +20,7 @@ mod tokens;
 
 pub use self::{
     keys::{add_key, remove_key},
-    model::{Account, Status, check_username},
+    model::{Account, Status, check_username, digest, random_secret},
     people::{NewAccount, UpdateAccount, create, delete, find_named, register, seed_admin, update},
     reset::{Link, issue_link, use_link},
     sign_in::{SignedIn, authenticate, end_all_sessions, end_session, login, refresh},

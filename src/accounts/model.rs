@@ -152,12 +152,12 @@ pub(super) fn check_label(name: &str) -> Result<(), Error> {
 }
 
 /// 32 random bytes, as text for a URL or a header.
-pub(super) fn random_secret() -> String {
+pub fn random_secret() -> String {
     URL_SAFE_NO_PAD.encode(rand::random::<[u8; 32]>())
 }
 
 /// What is kept of a random secret.
-pub(super) fn digest(secret: &str) -> String {
+pub fn digest(secret: &str) -> String {
     URL_SAFE_NO_PAD.encode(Sha256::digest(secret.as_bytes()))
 }
 

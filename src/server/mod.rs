@@ -22,7 +22,7 @@ use crate::{
     config::{self, Config, Remote},
     ctx::Ctx,
     http::{self, Problem},
-    machines, notifications, provisioning, reservations, scheduler,
+    machines, notifications, provisioning, reservations, scheduler, terminals,
 };
 
 /// How long requests may go on after a stop was asked for.
@@ -38,6 +38,7 @@ const LAST_WORDS: Duration = Duration::from_secs(10);
     tags(
         (name = "session", description = "Signing in and out, and who you are"),
         (name = "reservations", description = "N machines for a time"),
+        (name = "terminals", description = "A shell on a machine, in the browser"),
         (name = "machines", description = "The pool"),
         (name = "runs", description = "What playbooks did"),
         (name = "events", description = "What happens now"),
@@ -59,6 +60,7 @@ fn routes() -> OpenApiRouter<Ctx> {
         .merge(machines::api::routes())
         .merge(provisioning::api::routes())
         .merge(reservations::api::routes())
+        .merge(terminals::api::routes())
         .merge(notifications::api::routes())
 }
 
@@ -156,6 +158,13 @@ impl Server {
         let Self { ctx, listener, internal, .. } = self;
         let app = router(&ctx).into_make_service_with_connect_info::<SocketAddr>();
         let work = tokio::spawn(scheduler::run(ctx.clone(), "server", stop.clone()));
+        tokio::spawn({
+            let (stop, stopping) = (stop.clone(), ctx.stopping.clone());
+            async move {
+                stop.cancelled().await;
+                stopping.cancel();
+            }
+        });
         if let Some(internal) = internal {
             let app = probes::internal(&ctx);
             let stop = stop.clone();
@@ -171,6 +180,9 @@ impl Server {
                 tracing::info!("some requests did not end in time and are cut off");
             }
         }
+        // Terminals are told, and what they leave is written down, as long as there is a database to write to.
+        ctx.guests.close();
+        let _ = tokio::time::timeout(LAST_WORDS, ctx.guests.wait()).await;
         work.await??;
         Ok(())
     }

@@ -28,5 +28,6 @@ mod reservations;
 mod roles;
 mod runs;
 mod sign_in;
+mod terminals;
 mod tidy;
 mod web;
