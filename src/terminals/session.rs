@@ -256,6 +256,10 @@ impl Session {
             }
             Event::Told(Command::Detach(number)) => {
                 if self.client.as_ref().is_some_and(|client| client.number == number) {
+                    if self.life.is_none() {
+                        // Nobody knows its id yet, so nobody can come back to it.
+                        return Err(Closing::new(Code::Exited, "nobody waits for it any more"));
+                    }
                     self.part();
                 }
             }
