@@ -16,6 +16,7 @@ mod local;
 mod machines;
 mod output;
 mod playbook;
+mod pools;
 mod profile;
 mod register;
 mod reservations;
@@ -57,6 +58,7 @@ enum Command {
     Machines(machines::Command),
     Register(register::Args),
     Available(machines::AvailableArgs),
+    Pools(pools::Args),
     Reserve(reservations::ReserveArgs),
     /// Reservations: list, show, extend, release
     #[command(subcommand, visible_alias = "reservation")]
@@ -127,6 +129,7 @@ async fn run(cli: Cli) -> Result<()> {
         Command::Machines(command) => machines::run(command, &options).await,
         Command::Register(args) => register::run(args, &options).await,
         Command::Available(args) => machines::available(args, &options).await,
+        Command::Pools(args) => pools::run(args, &options).await,
         Command::Reserve(args) => reservations::reserve(args, &options).await,
         Command::Reservations(command) => reservations::run(command, &options).await,
         Command::ReleaseAll(args) => reservations::release_all(args, &options).await,

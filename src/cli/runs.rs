@@ -17,11 +17,19 @@ use super::{
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// List runs
-    #[command(after_help = "Example:\n  berth runs list --reservation 01936f0c-0d7e-7a51-8a51-0f5f1f1f4f2a")]
+    #[command(
+        after_help = "Examples:\n  berth runs list --reservation 01936f0c-0d7e-7a51-8a51-0f5f1f1f4f2a\n  berth runs list --machine quay-1 --state failed"
+    )]
     List {
         /// Only of this reservation
         #[arg(long, value_name = "ID")]
         reservation: Option<String>,
+        /// Only of this machine
+        #[arg(long, value_name = "NAME")]
+        machine: Option<String>,
+        /// Only in this state: running, succeeded, failed, lost
+        #[arg(long)]
+        state: Option<String>,
         /// No more than this many
         #[arg(long, value_name = "N", default_value_t = 50)]
         limit: usize,
@@ -116,8 +124,9 @@ pub async fn run(command: Command, options: &ClientOptions) -> Result<()> {
     let client = options.client()?;
     let out = options.out();
     match command {
-        Command::List { reservation, limit } => {
-            let query = query(&[("reservation", reservation.as_deref())], &[]);
+        Command::List { reservation, machine, state, limit } => {
+            let wanted = [("reservation", &reservation), ("machine", &machine), ("state", &state)];
+            let query = query(&wanted.map(|(name, value)| (name, value.as_deref())), &[]);
             let items = Value::Array(client.list(&["runs"], &query, Some(limit)).await?);
             out.show(&items, || {
                 let mut rows =

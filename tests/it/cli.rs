@@ -296,6 +296,9 @@ on_both! {
         admin.run(&["users", "remove", "alice", "--yes"]).await.expect(0);
         admin.run(&["users", "show", "alice"]).await.expect(4);
         admin.run(&["audit", "--actor", "admin"]).await.expect(0).prints("alice");
+        admin.run(&["pools"]).await.expect(0).prints("default").prints("everybody");
+        admin.run(&["runs", "list", "--machine", "nowhere", "--state", "failed"]).await.expect(0);
+        admin.run(&["runs", "list", "--state", "happy"]).await.expect(2).says("succeeded");
     }
 
     async fn keys_and_tokens_are_kept_and_a_token_signs_in(berth: TestBerth) {
