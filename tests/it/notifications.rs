@@ -38,7 +38,7 @@ async fn pages(who: &Client, path: &str) -> Vec<Value> {
         let page = who.get(&format!("{path}limit=3&cursor={cursor}")).await.expect(200);
         all.extend(page["items"].as_array().unwrap().clone());
         match page["next_cursor"].as_str() {
-            Some(next) => cursor = next.to_owned(),
+            Some(next) => next.clone_into(&mut cursor),
             None => return all,
         }
     }
