@@ -14,7 +14,9 @@ pub(super) fn token() -> String {
 }
 
 /// The first thing a shell receives: its token, the functions, and the word that it is ready.
-pub(super) fn hello(token: &str, fence: Option<&str>, home: bool) -> Vec<u8> {
+///
+/// Who sees what is at `mark` says so: it is the machine that we are on.
+pub(super) fn hello(token: &str, fence: Option<&str>, home: bool, mark: Option<&str>) -> Vec<u8> {
     // The name of the shell's own folder: nobody can have made it before.
     let folder = rand::random::<u64>() >> 24;
     let mut text = format!("__T='{token}'\n__d={folder:010x}\n").into_bytes();
@@ -28,7 +30,13 @@ pub(super) fn hello(token: &str, fence: Option<&str>, home: bool) -> Vec<u8> {
         quote_bytes(&mut text, fence.as_bytes());
         text.extend_from_slice(b" || { printf '%sHfence\\n' \"$__T\" >&3; exit 1; }\n");
     }
-    text.extend_from_slice(b"printf '%sH' \"$__T\" >&3; __who >&3\n");
+    text.extend_from_slice(b"printf '%sH' \"$__T\" >&3;");
+    if let Some(mark) = mark {
+        text.extend_from_slice(b"[ ! -e ");
+        quote_bytes(&mut text, mark.as_bytes());
+        text.extend_from_slice(b" ] || printf 'here ' >&3;");
+    }
+    text.extend_from_slice(b"__who >&3\n");
     text
 }
 
@@ -78,7 +86,7 @@ pub(super) fn step_as(
     we_are_root: bool,
 ) -> Result<Vec<u8>, Error> {
     let way = way(them, we_are_root, "/bin/sh")?;
-    let mut inner = hello(inner_token, None, true);
+    let mut inner = hello(inner_token, None, true, None);
     library(&mut inner, &step.library);
     flags(&mut inner, step);
     inner.extend_from_slice(b"__S=");

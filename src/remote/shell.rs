@@ -41,11 +41,22 @@ struct Link {
     tasks: Vec<JoinHandle<()>>,
     closing: CancellationToken,
     sending: tokio::sync::Mutex<Sending>,
-    /// Who logged in, and whether that is root; known when the shell has said it.
-    login: OnceCell<(String, bool)>,
+    /// What the shell said of itself when it was ready.
+    login: OnceCell<Identity>,
     hello: Mutex<Option<oneshot::Receiver<Result<Raw, Error>>>>,
     token: String,
     private: Option<Private>,
+    /// What this machine has and no other.
+    mark: Option<String>,
+}
+
+/// Who logged in, and where.
+#[derive(Debug)]
+struct Identity {
+    user: String,
+    root: bool,
+    /// It sees the mark.
+    here: bool,
 }
 
 /// What is known about the shell at the other end, in the order of sending.
@@ -217,10 +228,11 @@ impl Shell {
             login: OnceCell::new(),
             hello: Mutex::default(),
             token: token.clone(),
+            mark: private.as_ref().and_then(Private::mark),
             private,
         };
         let hello = link.expect(None, "connecting", target.connect_timeout);
-        link.write(script::hello(&token, target.fence.as_deref(), false))?;
+        link.write(script::hello(&token, target.fence.as_deref(), false, link.mark.as_deref()))?;
         *link.hello.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(hello);
         Ok(Self { target: target.clone(), link: Some(link), host_keys: Vec::new() })
     }
@@ -233,7 +245,17 @@ impl Shell {
     /// The user that logged in.
     pub fn user(&self) -> &str {
         let login = self.link.as_ref().and_then(|link| link.login.get());
-        login.map_or(self.target.user.as_str(), |(user, _)| user.as_str())
+        login.map_or(self.target.user.as_str(), |login| login.user.as_str())
+    }
+
+    /// Whether the host is the machine that we are on; `None` when that cannot be told. Waits for the login.
+    pub async fn is_here(&self) -> Option<bool> {
+        let Some(link) = &self.link else { return Some(false) };
+        if matches!(self.target.via, Via::Local) {
+            return Some(true);
+        }
+        link.mark.as_ref()?;
+        link.login().await.ok().map(|login| login.here)
     }
 
     /// The public host keys this connection was made with (`ssh-ed25519 AAAA…`); empty when `ssh` decided itself.
@@ -271,7 +293,7 @@ impl Shell {
             None => None,
         };
         let deadline = step.deadline.unwrap_or(STEP_DEADLINE);
-        let (login_user, login_root) = login.unwrap_or(("", false));
+        let (login_user, login_root) = login.map_or(("", false), |login| (login.user.as_str(), login.root));
         let them = step.become_user.clone().filter(|them| them.user != login_user);
         sending.next_id += 1;
         let id = sending.next_id;
@@ -342,8 +364,8 @@ impl Shell {
 }
 
 impl Link {
-    /// Who logged in, and whether that is root.
-    async fn login(&self) -> Result<(&str, bool), Error> {
+    /// What the shell says of itself, when it is ready.
+    async fn login(&self) -> Result<&Identity, Error> {
         let known = self.login.get_or_try_init(|| async {
             let hello = self.hello.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
             let closed = || Error::Closed("the shell was closed".into());
@@ -356,7 +378,7 @@ impl Link {
             }
             Ok(identity(&raw.last.head))
         });
-        known.await.map(|(user, root)| (user.as_str(), *root))
+        known.await
     }
 
     fn expect(
@@ -398,9 +420,9 @@ impl Link {
         let raw = go.await.map_err(|_| Error::Closed("the shell was closed".into()))??;
         if raw.last.head == "go" {
             let hello = self.expect(None, "becoming root", Duration::from_secs(30));
-            self.write(script::hello(&self.token, None, false))?;
+            self.write(script::hello(&self.token, None, false, None))?;
             let raw = hello.await.map_err(|_| Error::Closed("the shell was closed".into()))??;
-            if raw.last.kind == b'H' && identity(&raw.last.head).1 {
+            if raw.last.kind == b'H' && identity(&raw.last.head).root {
                 return Ok(());
             }
         }
@@ -578,10 +600,11 @@ async fn ended(child: &mut Child, shared: &Shared, host: &str, greeted: bool) ->
     error::classify(host, &status, &said)
 }
 
-/// Name and root-ness out of what `id` printed.
-fn identity(id: &str) -> (String, bool) {
+/// What a shell says of itself: perhaps `here`, then what `id` prints.
+fn identity(text: &str) -> Identity {
+    let (here, id) = text.strip_prefix("here ").map_or((false, text), |id| (true, id));
     let name = id.split_once('(').and_then(|(_, rest)| rest.split_once(')')).map_or("", |(name, _)| name);
-    (name.to_owned(), id.starts_with("uid=0(") || id.starts_with("uid=0 "))
+    Identity { user: name.to_owned(), root: id.starts_with("uid=0(") || id.starts_with("uid=0 "), here }
 }
 
 /// The answer of a host that is none.

@@ -30,6 +30,17 @@ impl Private {
         let _ = fs::remove_file(self.dir.path().join("secret"));
     }
 
+    /// A path by which a host that is this machine can be told; `None` when others might not see it.
+    pub(super) fn mark(&self) -> Option<String> {
+        let path = self.dir.path();
+        let seen = |folder: &Path| fs::metadata(folder).is_ok_and(|found| found.permissions().mode() & 0o001 != 0);
+        let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
+        // Of a service with a `/tmp` of its own.
+        let own = mounts.contains("/systemd-private-");
+        let path_text = path.to_str().filter(|_| !own && path.is_absolute());
+        path_text.filter(|_| path.ancestors().skip(1).all(seen)).map(str::to_owned)
+    }
+
     /// The host keys that `ssh` has written down.
     pub(super) fn learned(&self) -> Vec<String> {
         let text = fs::read_to_string(self.dir.path().join("known_hosts")).unwrap_or_default();

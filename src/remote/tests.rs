@@ -169,3 +169,18 @@ async fn a_dropped_shell_leaves_no_files_behind() {
     }
     assert!(!dir.exists());
 }
+
+#[test]
+fn a_shell_that_sees_our_mark_is_on_this_machine() {
+    use std::io::Write as _;
+    let dir = tempfile::tempdir().unwrap();
+    let hear = |mark: &str| {
+        let mut shell = std::process::Command::new("/bin/sh");
+        shell.stdin(std::process::Stdio::piped()).stdout(std::process::Stdio::piped());
+        let mut shell = shell.spawn().unwrap();
+        shell.stdin.take().unwrap().write_all(&script::hello("@t@", None, false, Some(mark))).unwrap();
+        String::from_utf8(shell.wait_with_output().unwrap().stdout).unwrap()
+    };
+    assert!(hear(dir.path().to_str().unwrap()).contains("Hhere uid="));
+    assert!(hear("/nonexistent/mark").contains("Huid="));
+}

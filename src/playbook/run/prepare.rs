@@ -57,7 +57,7 @@ impl HostRun<'_> {
             Value::String(name)
                 if repeat.with.is_some()
                     && !name.contains("{{")
-                    && view.raw(name).is_some()
+                    && (view.raw(name).is_some() || view.is_coming(name))
                     && !matches!(repeat.with.as_deref(), Some("sequence" | "fileglob")) =>
             {
                 template::expression(view, name)?

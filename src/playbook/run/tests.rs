@@ -220,3 +220,52 @@ async fn facts_are_there_for_whoever_asks_of_this_host_and_of_others() {
     let (summary, events) = run_text(text, Options::default()).await;
     assert_eq!(told(&events, "b"), ["far: Ok Linux Linux", "none: Ok none"], "{summary:?}");
 }
+
+#[tokio::test]
+async fn facts_under_way_hold_up_only_those_who_ask_for_them() {
+    let dir = tempfile::tempdir().unwrap();
+    let text = format!(
+        r"
+- hosts: a
+  gather_facts: true
+  vars: {{mine: 1, ansible_kernel: own}}
+  tasks:
+    - {{name: plain, command: 'echo {{{{ mine }}}}', changed_when: false}}
+    - {{name: 'on {{{{ ansible_system }}}}', ping: }}
+    - {{name: title, ping: }}
+    - {{name: values, debug: {{msg: '{{{{ ansible_kernel }}}} {{{{ ansible_system }}}} {{{{ ansible_user | default(5) }}}}'}}}}
+- hosts: a
+  gather_facts: false
+  tasks:
+    - {{name: more, getent: {{database: passwd, key: root}}}}
+    - {{name: names, debug: {{msg: '{{{{ lookup(''varnames'', ''^getent_'') }}}} {{{{ getent_passwd.root[1] }}}}'}}}}
+    - {{name: file, copy: {{content: made, dest: {0}/f}}}}
+    - {{name: read, debug: {{msg: '{{{{ lookup(''file'', ''{0}/f'') }}}}'}}}}
+    - {{name: result, command: echo r, register: r}}
+    - {{name: far, debug: {{msg: '{{{{ hostvars.a.r.stdout }}}}'}}}}
+- hosts: b
+  tasks:
+    - {{name: judged, command: echo x, changed_when: ansible_system != 'Linux'}}
+",
+        dir.path().display()
+    );
+    let (summary, events) = run_text(&text, Options::default()).await;
+    let lines = told(&events, "a");
+    assert_eq!(
+        lines.iter().filter(|line| !line.starts_with("Gathering")).map(String::as_str).collect::<Vec<_>>(),
+        [
+            "plain: Ok",
+            "on Linux: Ok",
+            "title: Ok",
+            "values: Ok own Linux 5",
+            "more: Ok",
+            "names: Ok getent_passwd 0",
+            "file: Changed",
+            "read: Ok made",
+            "result: Changed",
+            "far: Ok r"
+        ],
+        "{summary:?}"
+    );
+    assert_eq!(told(&events, "b"), ["judged: Ok"]);
+}

@@ -33,7 +33,7 @@ pub use names::needed;
 pub use render::{expression, expression_syntax, flag, is_lone, syntax, text, truth, value};
 pub use style::Style;
 pub use trust::{UNTRUSTED, is_written, written};
-pub use view::{Facts, Layer, Special, View};
+pub use view::{Coming, Facts, Layer, Special, View, steers};
 
 /// What stands for "leave this argument out".
 pub const OMIT: &str = "__omit_place_holder__c7d1f0a5e2b94386__";

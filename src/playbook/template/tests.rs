@@ -272,6 +272,9 @@ fn what_would_never_end_is_refused() {
         "{{ range(40) | permutations | list }}",
         "{% for i in omit | permutations %}{{ i }}{% endfor %}",
         "{{ range(1000) | product(range(1000), range(1000)) | list }}",
+        "{{ [0] * 10 ** 8 }}",
+        "{{ ([[0] * 10 ** 5] * 10 ** 5) | list }}",
+        "{{ ([[0] * 10 ** 5] * 10 ** 5) ~ 1 }}",
     ] {
         assert!(matches!(value(&view, &json!(source)), Err(Error::Wrong(_))), "{source}");
     }
@@ -367,4 +370,26 @@ fn what_hides_an_error_cannot_be_compared() {
     for source in ["{{ [round] < [round] }}", "{{ [round] is lt([round]) }}", "{{ [[round], [round]] | sort }}"] {
         assert!(matches!(value(&view, &json!(source)), Err(Error::Wrong(_))), "{source}");
     }
+}
+
+#[test]
+fn facts_under_way_win_only_over_what_is_weaker() {
+    let layer = |value: Value| Layer::lazy(Arc::new(value.as_object().cloned().unwrap()));
+    let mut view = View::new(vec![
+        layer(json!({"ansible_play": 1})),
+        layer(json!({"ansible_inventory": 2, "ansible_host": "h", "plain": 3})),
+    ]);
+    view.coming = Coming { names: vec!["ansible_*"], over: 1 };
+    let view = Arc::new(view);
+    for (text, meant) in [("ansible_play", json!(1)), ("ansible_host", json!("h")), ("plain", json!(3))] {
+        assert_eq!(expression(&view, text), Ok(meant));
+    }
+    assert_eq!(expression(&view, "other is defined"), Ok(json!(false)));
+    for text in ["ansible_inventory", "ansible_other is defined", "vars | length", "lookup('varnames', 'x')"] {
+        assert_eq!(expression(&view, text), Err(Error::Pending), "{text}");
+    }
+    let names =
+        ["ansible_become_user", "ansible_ssh_pass", "ansible_python_interpreter", "berth_jump", "ansible_facts"];
+    assert!(names.iter().all(|name| steers(name)));
+    assert!(!["ansible_ssh_host_key_rsa_public", "ansible_local", "ansible_hostname"].iter().any(|name| steers(name)));
 }

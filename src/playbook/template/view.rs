@@ -49,6 +49,15 @@ pub enum Facts {
     MissingElsewhere,
 }
 
+/// Facts that steps under way will bring.
+#[derive(Debug, Clone, Default)]
+pub struct Coming {
+    /// Their names; with `*` behind, what the names begin with.
+    pub names: Vec<&'static str>,
+    /// How many of the weakest layers they win over.
+    pub over: usize,
+}
+
 /// The error of whoever asks for facts of another host.
 pub(super) const ELSEWHERE: &str = "facts of another host were not gathered";
 
@@ -63,8 +72,8 @@ pub struct View {
     pub pending: HashSet<String>,
     /// What there is to say of facts that are not in the layers.
     pub facts: Facts,
-    /// A step that gathers facts is under way.
-    pub facts_coming: bool,
+    /// What steps under way will add to the facts.
+    pub coming: Coming,
     /// `hostvars`, `groups` and other names that are made when asked for.
     pub special: Option<Special>,
     /// Folders for `lookup('file', …)` and its like.
@@ -108,7 +117,7 @@ impl View {
             layers,
             pending: HashSet::new(),
             facts: Facts::Known,
-            facts_coming: false,
+            coming: Coming::default(),
             special: None,
             search: Arc::new([]),
             vault: Keys::default(),
@@ -128,7 +137,7 @@ impl View {
             layers,
             pending: self.pending.clone(),
             facts: self.facts,
-            facts_coming: self.facts_coming,
+            coming: self.coming.clone(),
             special: self.special.clone(),
             search: Arc::clone(&self.search),
             vault: self.vault.clone(),
@@ -167,15 +176,10 @@ impl View {
         if self.pending.contains(name) {
             return Some(self.wait());
         }
-        let found = self.layers.iter().find(|layer| layer.map.contains_key(name));
-        if self.facts_coming
-            && found.is_none_or(|layer| !layer.lazy && layer.map.contains_key("ansible_facts"))
-            && !super::lookups::FUNCTIONS.contains(&name)
-            && !name.starts_with("__")
-            && !matches!(name, "groups" | "group_names" | "hostvars" | "vars")
-        {
+        if self.is_coming(name) {
             return Some(self.wait());
         }
+        let found = self.layers.iter().find(|layer| layer.map.contains_key(name));
         // What modules told is there early, what is gathered is not.
         if name == "ansible_facts"
             && let Some(answer) = self.lacking()
@@ -193,6 +197,9 @@ impl View {
             return Some(value);
         }
         if name == "vars" {
+            if self.grows() {
+                return Some(self.wait());
+            }
             return Some(Jinja::from_object(Handle(Arc::clone(self))));
         }
         if name.starts_with("ansible_")
@@ -206,7 +213,26 @@ impl View {
         None
     }
 
-    fn wait(&self) -> Jinja {
+    /// Whether the name's value will be a fact that is under way.
+    pub fn is_coming(&self, name: &str) -> bool {
+        let fits = |known: &&str| match known.strip_suffix('*') {
+            Some(start) => name.starts_with(start) && !steers(name),
+            None => name == *known,
+        };
+        if !self.coming.names.iter().any(fits) {
+            return false;
+        }
+        let at = self.layers.iter().position(|layer| layer.map.contains_key(name));
+        at.is_none_or(|at| at + self.coming.over >= self.layers.len())
+    }
+
+    /// Whether which variables there are is known only when what is under way has come.
+    pub(super) fn grows(&self) -> bool {
+        !self.pending.is_empty() || !self.coming.names.is_empty()
+    }
+
+    /// Notes that something is to be waited for.
+    pub(super) fn wait(&self) -> Jinja {
         self.notes().pending = true;
         wrong("pending")
     }
@@ -284,6 +310,37 @@ impl View {
             other => render::deep(self, other)?,
         })
     }
+}
+
+/// Whether a name says how a host is reached, or how to be somebody there. No host's facts may say that.
+pub fn steers(name: &str) -> bool {
+    const NAMES: &[&str] = &[
+        "become",
+        "connection",
+        "connection_user",
+        "facts",
+        "host",
+        "module_compression",
+        "network_os",
+        "password",
+        "pipelining",
+        "playbook_python",
+        "port",
+        "private_key_file",
+        "rsync_path",
+        "scp_extra_args",
+        "sftp_extra_args",
+        "shell_executable",
+        "shell_type",
+        "timeout",
+        "user",
+    ];
+    const STARTS: &[&str] = &["become_", "local_", "paramiko_", "psrp_", "ssh_", "winrm_"];
+    let Some(rest) = name.strip_prefix("ansible_") else { return name.starts_with("berth_") };
+    let starts = STARTS.iter().any(|start| rest.starts_with(start));
+    // Devices and keys of a host have such names, too.
+    let own = rest.starts_with("ssh_host_key_") || rest.ends_with("_bridge") || rest.ends_with("_gwbridge");
+    NAMES.contains(&rest) || rest.ends_with("_interpreter") || rest.starts_with("become_") || starts && !own
 }
 
 /// A mapping whose values are rendered one by one.

@@ -272,7 +272,7 @@ impl HostRun<'_> {
         if let Some(attempt) = landing.attempt {
             result.insert("attempts".into(), attempt.into());
         }
-        self.judge(task, landing, &mut result);
+        self.judge(task, landing, &mut result).await?;
         Ok(result)
     }
 
@@ -287,30 +287,44 @@ impl HostRun<'_> {
         format!("the condition `{text}` cannot be judged: {why}")
     }
 
-    /// `changed_when` and `failed_when`.
-    fn judge(&self, task: &Task, landing: &Landing, result: &mut Map<String, Value>) {
-        let all = |conditions: &[Value], result: &Map<String, Value>| {
-            let view = self.settled_view(task, landing, result);
-            for condition in conditions {
-                if !template::truth(&view, condition)? {
-                    return Ok(false);
+    /// Whether all conditions hold for a round's result, or what is wrong with one. Facts are gathered if need be.
+    pub(super) async fn holds(
+        &mut self,
+        task: &Task,
+        landing: &Landing,
+        result: &Map<String, Value>,
+        conditions: &[Value],
+    ) -> Result<Result<bool, String>, Stop> {
+        for condition in conditions {
+            loop {
+                let view = self.settled_view(task, landing, result);
+                match template::truth(&view, condition) {
+                    Ok(true) => break,
+                    Ok(false) => return Ok(Ok(false)),
+                    Err(Error::Facts) => self.gather_here().await?,
+                    Err(Error::OthersFacts) => self.gather_elsewhere().await,
+                    Err(error) => return Ok(Err(error.to_string())),
                 }
             }
-            Ok::<_, Error>(true)
-        };
+        }
+        Ok(Ok(true))
+    }
+
+    /// `changed_when` and `failed_when`.
+    async fn judge(&mut self, task: &Task, landing: &Landing, result: &mut Map<String, Value>) -> Result<(), Stop> {
         if let Some(conditions) = &task.changed_when {
-            match all(conditions, result) {
+            match self.holds(task, landing, result, conditions).await? {
                 Ok(changed) => {
                     result.insert("changed".into(), changed.into());
                 }
-                Err(error) => {
-                    result.extend(failed(&format!("`changed_when` cannot be judged: {error}")));
-                    result.insert("changed_when_result".into(), error.to_string().into());
+                Err(why) => {
+                    result.extend(failed(&format!("`changed_when` cannot be judged: {why}")));
+                    result.insert("changed_when_result".into(), why.into());
                 }
             }
         }
         if let Some(conditions) = &task.failed_when {
-            match all(conditions, result) {
+            match self.holds(task, landing, result, conditions).await? {
                 Ok(verdict) => {
                     if !verdict && is(result, "failed") {
                         let why = result.get("msg").cloned().unwrap_or_default();
@@ -319,12 +333,13 @@ impl HostRun<'_> {
                     result.insert("failed".into(), verdict.into());
                     result.insert("failed_when_result".into(), verdict.into());
                 }
-                Err(error) => {
-                    result.extend(failed(&format!("`failed_when` cannot be judged: {error}")));
-                    result.insert("failed_when_result".into(), error.to_string().into());
+                Err(why) => {
+                    result.extend(failed(&format!("`failed_when` cannot be judged: {why}")));
+                    result.insert("failed_when_result".into(), why.into());
                 }
             }
         }
+        Ok(())
     }
 
     /// The task's variables when all before it is through, with its own result under its name.
@@ -343,8 +358,7 @@ impl HostRun<'_> {
         }
         let mut view = self.plain_view(task, Some(Layer::fixed(top)));
         view.pending.clear();
-        view.facts = template::Facts::Known;
-        view.facts_coming = false;
+        view.coming = template::Coming::default();
         Arc::new(view)
     }
 

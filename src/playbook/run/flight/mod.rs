@@ -51,10 +51,15 @@ pub(super) struct Flight {
 }
 
 impl Flight {
-    /// Whether its result is facts.
-    pub(super) fn brings_facts(&self) -> bool {
-        let makers = ["setup", "gather_facts", "service_facts", "package_facts", "getent", "hostname"];
-        makers.contains(&self.task.module_name())
+    /// The names of the facts that its result holds.
+    pub(super) fn facts(&self) -> &'static [&'static str] {
+        match self.task.module_name() {
+            "setup" | "gather_facts" => &["ansible_*", "ansible_facts", "gather_subset", "module_setup"],
+            "getent" => &["getent_*", "ansible_facts"],
+            "package_facts" => &["packages", "ansible_facts"],
+            "service_facts" => &["services", "ansible_facts"],
+            _ => &[],
+        }
     }
 }
 
@@ -83,7 +88,10 @@ impl HostRun<'_> {
         match error {
             Error::Pending => {
                 if !self.queue.is_empty() {
-                    self.drain().await?;
+                    // Files of this machine may be what is waited for, and not be touched at all.
+                    if !self.turns_out_elsewhere().await {
+                        self.drain().await?;
+                    }
                 } else if self.synced {
                     self.pending.clear();
                 } else {
@@ -119,6 +127,15 @@ impl HostRun<'_> {
         } else {
             task
         };
+        let title = Value::String(task.title());
+        if template::is_template(&title) {
+            // Its heading says what is known when it begins.
+            while let Err(error) = template::value(&self.view(task, None), &title) {
+                if self.meet(error).await?.is_some() {
+                    break;
+                }
+            }
+        }
         let manner = loop {
             match Self::manner(task, &self.view(task, None)) {
                 Ok(manner) => break manner,
@@ -161,11 +178,8 @@ impl HostRun<'_> {
             || task.common.delegate_to.is_some()
             || task.failed_when.is_some()
             || task.background.is_some()
-            // Later tasks may see by any name what it finds.
-            || matches!(
-                task.module_name(),
-                "group_by" | "setup" | "gather_facts" | "getent" | "package_facts" | "service_facts"
-            );
+            // Later tasks may look at the groups by any name.
+            || task.module_name() == "group_by";
         let mut landings: Vec<Landing> = Vec::new();
         // The newest step waits here until it is known whether another round comes after it.
         let mut held: Option<(usize, Box<Step>, Args, Finish, Manner)> = None;
@@ -309,10 +323,10 @@ impl HostRun<'_> {
         if let Some(name) = &task.register {
             self.keep(name, Value::Object(result.clone()));
         }
-        let view = self.settled_view(task, landing, &result);
-        landing.state = State::Ready(result);
         let conditions = task.repeat.as_ref().map(|repeat| repeat.break_when.as_slice()).unwrap_or_default();
-        Ok(!conditions.is_empty() && conditions.iter().all(|when| template::truth(&view, when) == Ok(true)))
+        let holds = self.holds(task, landing, &result, conditions).await?;
+        landing.state = State::Ready(result);
+        Ok(!conditions.is_empty() && holds == Ok(true))
     }
 
     /// Writes a step to the right shell.
@@ -347,7 +361,12 @@ impl HostRun<'_> {
         let remembered = task.register.as_ref().and_then(|_| self.remembering(task, &step));
         step.remember = remembered.as_ref().map(|remembered| remembered.slot);
         let sent = match self.shell_for(task).await {
-            Ok(shell) => shell.send(step).await,
+            Ok(shell) => {
+                if matches!(shell.target().via, remote::Via::Local) {
+                    self.here = Some(true);
+                }
+                shell.send(step).await
+            }
             Err(error) => Err(error),
         };
         match sent {

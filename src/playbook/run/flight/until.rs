@@ -17,7 +17,7 @@ use crate::{
             host::{HostRun, Stop},
             prepare::{Manner, Round, Work},
         },
-        template::{self, Error},
+        template,
     },
     remote::Guard,
 };
@@ -104,21 +104,18 @@ impl HostRun<'_> {
                 return Ok(landing);
             }
             result.insert("attempts".into(), attempt.into());
-            let view = self.settled_view(task, &landing, &result);
-            let mut holds = if until.conditions.is_empty() { Ok(!is(&result, "failed")) } else { Ok(true) };
-            for condition in &until.conditions {
-                holds = template::truth(&view, condition);
-                if holds != Ok(true) {
-                    break;
-                }
-            }
+            let holds = if until.conditions.is_empty() {
+                Ok(!is(&result, "failed"))
+            } else {
+                self.holds(task, &landing, &result, &until.conditions).await?
+            };
             let last = f64::from(attempt) >= total;
             match holds {
                 Ok(true) => {
                     landing.state = State::Ready(result);
                     return Ok(landing);
                 }
-                Err(Error::Wrong(message)) => {
+                Err(message) => {
                     result.extend(failed(&format!("the condition of `until` cannot be judged: {message}")));
                     landing.state = State::Ready(result);
                     return Ok(landing);

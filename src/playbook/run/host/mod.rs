@@ -3,7 +3,7 @@
 use std::{
     collections::{HashMap, VecDeque},
     path::PathBuf,
-    sync::{Arc, atomic::Ordering},
+    sync::{Arc, OnceLock, atomic::Ordering},
 };
 
 use futures_util::future::BoxFuture;
@@ -96,6 +96,10 @@ pub(super) struct HostRun<'a> {
     pub(super) sharing: bool,
     /// What the rounds of an include ask for.
     pub(super) wants: Vec<Wanted>,
+    /// Whether its steps touch this machine's files, when that is known.
+    pub(super) here: Option<bool>,
+    /// Whether it may be this machine, by its address.
+    near: OnceLock<bool>,
     permit: Option<SemaphorePermit<'a>>,
 }
 
@@ -124,6 +128,8 @@ impl<'a> HostRun<'a> {
             synced: false,
             sharing: false,
             wants: Vec::new(),
+            here: None,
+            near: OnceLock::new(),
             permit: None,
         }
     }
@@ -262,7 +268,9 @@ impl<'a> HostRun<'a> {
         if self.queue.len() >= AHEAD {
             self.drain_one().await?;
         }
-        if self.batch.gate.waited() {
+        let early = [&task.common.run_once, &task.common.any_errors_fatal, &task.common.throttle];
+        let asks = early.into_iter().flatten().any(template::is_template);
+        if asks || self.batch.gate.waited() {
             self.drain().await?;
         }
         self.publish();

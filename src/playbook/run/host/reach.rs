@@ -19,6 +19,11 @@ impl HostRun<'_> {
     /// Gathers facts with the `setup` module.
     pub(in crate::playbook::run) async fn gather(&mut self) -> Result<(), Stop> {
         self.drain().await?;
+        self.gather_here().await
+    }
+
+    /// The same while what was sent before may be under way.
+    pub(in crate::playbook::run) async fn gather_here(&mut self) -> Result<(), Stop> {
         if self.has_facts() {
             return Ok(());
         }
@@ -42,6 +47,12 @@ impl HostRun<'_> {
     /// had stays undefined.
     pub(in crate::playbook::run) async fn gather_others(&mut self) -> Result<(), Stop> {
         self.drain().await?;
+        self.gather_elsewhere().await;
+        Ok(())
+    }
+
+    /// The same while what was sent before may be under way.
+    pub(in crate::playbook::run) async fn gather_elsewhere(&self) {
         let _turn = self.run.shared.gathering.lock().await;
         let owing = |(name, known): (&String, &Known)| (known.due && !known.gathered).then(|| name.clone());
         let others: Vec<String> = lock(&self.run.shared.known).iter().filter_map(owing).collect();
@@ -54,7 +65,6 @@ impl HostRun<'_> {
             }
         }
         self.have_facts(&others);
-        Ok(())
     }
 
     async fn gather_at(&self, name: &str) -> Result<Map<String, Value>, remote::Error> {

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use super::{HostRun, Stop};
 use crate::playbook::{
     ast::Task,
-    run::{Gathering, Known, Run, flight::Flight, lock, prepare::Manner, special},
+    run::{Gathering, Known, Run, lock, prepare::Manner, special},
     template::{self, Facts, Layer, View},
     yaml,
 };
@@ -162,6 +162,8 @@ impl HostRun<'_> {
         if let Some(role) = &task.role {
             layers.push(lazy(&role.vars));
         }
+        // Facts come before the inventory's variables, which are the last of these.
+        let stronger = layers.len() + base.len() - 1 - usize::from(known.facts.is_some());
         layers.extend(base);
         if let Some(role) = &task.role {
             layers.push(lazy(&role.defaults));
@@ -173,6 +175,9 @@ impl HostRun<'_> {
         view.pending = self.pending.keys().cloned().collect();
         if !self.synced {
             view.pending.extend(special::OTHERS.map(str::to_owned));
+        } else if !self.queue.is_empty() {
+            // It knows nothing of what is under way.
+            view.pending.insert("hostvars".to_owned());
         }
         if !known.gathered && self.owes_facts() {
             view.facts = Facts::Missing;
@@ -181,19 +186,33 @@ impl HostRun<'_> {
         view.search = Arc::clone(&task.search);
         view.vault = self.run.options.vault.clone();
         view.busy = !self.queue.is_empty() && self.is_here(&view);
-        view.facts_coming = self.queue.iter().any(Flight::brings_facts);
+        view.coming.over = view.layers.len() - stronger;
+        view.coming.names = self.queue.iter().flat_map(|flight| flight.facts()).copied().collect();
         view
     }
 
-    /// Whether the host is this machine.
+    /// Whether steps of the host that are under way may change this machine's files.
     fn is_here(&self, view: &View) -> bool {
-        let by = |name: Option<&str>| name.is_some_and(|name| name.rsplit('.').next() == Some("local"));
-        matches!(self.name, "localhost" | "127.0.0.1" | "::1")
-            || by(self.batch.play.common.connection.as_ref().and_then(Value::as_str))
-            || by(self.run.options.connection.as_deref())
-            || by(view.raw("ansible_connection").and_then(Value::as_str))
-            // By way of SSH, too.
-            || matches!(view.raw("ansible_host").and_then(Value::as_str), Some("localhost" | "127.0.0.1" | "::1"))
+        self.here.unwrap_or_else(|| *self.near.get_or_init(|| self.may_be_here(view)))
+    }
+
+    /// The same before the host has said where it is.
+    fn may_be_here(&self, view: &View) -> bool {
+        let local = |name: Option<&str>| name.is_some_and(|name| name.rsplit('.').next() == Some("local"));
+        let raw = |name: &str| view.raw(name).and_then(Value::as_str);
+        local(self.batch.play.common.connection.as_ref().and_then(Value::as_str))
+            || local(self.run.options.connection.as_deref())
+            || local(raw("ansible_connection"))
+            || is_own_address(self.name)
+            || ["ansible_host", "ansible_ssh_host"].into_iter().filter_map(raw).any(is_own_address)
+    }
+
+    /// Learns whether the host is this machine; false when that was known, or is so.
+    pub(in crate::playbook::run) async fn turns_out_elsewhere(&mut self) -> bool {
+        let (None, Some(shell)) = (self.here, &self.shell) else { return false };
+        let here = shell.is_here().await;
+        self.here = here.or_else(|| self.near.get().copied());
+        self.here == Some(false)
     }
 
     /// What is known of another host, for a task that is delegated to it.
@@ -287,23 +306,36 @@ impl HostRun<'_> {
 
     /// Adds facts that a module found.
     pub(in crate::playbook::run) fn keep_facts(&self, facts: &Map<String, Value>, hosts: &[String]) {
-        let more = with_prefixes(facts.clone());
+        let told: Map<String, Value> =
+            facts.iter().filter(|(name, _)| !template::steers(name)).map(|(n, v)| (n.clone(), v.clone())).collect();
+        let more = with_prefixes(told);
         let mut known = lock(&self.run.shared.known);
         for host in hosts {
             let known = known.entry(host.clone()).or_default();
             let mut all = known.facts.as_ref().map(|facts| Map::clone(facts)).unwrap_or_default();
             let mut more = more.clone();
             if let (Some(Value::Object(old)), Some(Value::Object(new))) =
-                (all.get_mut("ansible_facts"), more.remove("ansible_facts"))
+                (all.get("ansible_facts"), more.get_mut("ansible_facts"))
             {
-                old.extend(new.clone());
-                more.insert("ansible_facts".into(), Value::Object(old.clone()));
-            } else {
-                more = with_prefixes(facts.clone());
+                let mut both = old.clone();
+                both.append(new);
+                *new = both;
             }
             all.extend(more);
             known.facts = Some(Arc::new(all));
         }
+    }
+}
+
+/// Whether an address is one of this machine's, or may turn out to be.
+fn is_own_address(address: &str) -> bool {
+    if address == "localhost" || template::is_template(&Value::from(address)) {
+        return true;
+    }
+    match address.parse::<std::net::IpAddr>() {
+        // Only an address of one's own can be listened on.
+        Ok(ip) => ip.is_loopback() || std::net::UdpSocket::bind((ip, 0)).is_ok(),
+        Err(_) => std::fs::read_to_string("/proc/sys/kernel/hostname").is_ok_and(|own| own.trim() == address),
     }
 }
 

@@ -35,6 +35,10 @@ pub(super) static TABLE: &[Lookup] = &[
         Ok(found.into_iter().map(Value::String).collect())
     }),
     lookup_of("varnames", &[], |ask| {
+        if ask.view.grows() {
+            ask.view.wait();
+            return Err(wrong("the names are under way"));
+        }
         let mut names: Vec<&str> = ask.view.names().into_iter().collect();
         names.extend(["groups", "hostvars", "omit", "vars"]);
         let mut found = Vec::new();
