@@ -29,13 +29,23 @@ pub fn from_jinja(value: &Jinja) -> Option<Value> {
 
 /// A template's value as data. What is undefined inside it is an error.
 pub fn to_json(value: &Jinja) -> Result<Value, Error> {
-    data(value, 0)
+    data(value, 0, &mut { MOST_VALUES })
 }
 
-fn data(value: &Jinja, depth: usize) -> Result<Value, Error> {
+/// How many values one value may hold, at all its depths: lists that hold a list many times take no room by themselves.
+pub const MOST_VALUES: usize = 4_000_000;
+
+/// Counts a value.
+pub fn count(left: &mut usize) -> Result<(), Error> {
+    *left = left.checked_sub(1).ok_or_else(|| Error::new(ErrorKind::InvalidOperation, "this holds too many values"))?;
+    Ok(())
+}
+
+fn data(value: &Jinja, depth: usize, left: &mut usize) -> Result<Value, Error> {
     if depth > 200 {
         return Err(Error::new(ErrorKind::InvalidOperation, "this is nested too deep"));
     }
+    count(left)?;
     Ok(match value.kind() {
         ValueKind::Undefined => return Err(ErrorKind::UndefinedError.into()),
         ValueKind::None => Value::Null,
@@ -53,14 +63,14 @@ fn data(value: &Jinja, depth: usize) -> Result<Value, Error> {
         }
         ValueKind::Bytes => Value::String(String::from_utf8_lossy(value.as_bytes().unwrap_or_default()).into_owned()),
         ValueKind::Seq | ValueKind::Iterable => {
-            value.try_iter()?.map(|item| data(&item, depth + 1)).collect::<Result<Vec<_>, _>>()?.into()
+            value.try_iter()?.map(|item| data(&item, depth + 1, left)).collect::<Result<Vec<_>, _>>()?.into()
         }
         ValueKind::Map => {
             let mut map = Map::new();
             for key in value.try_iter()? {
                 let inner = value.get_item(&key)?;
                 let key = key.as_str().map_or_else(|| crate::playbook::template::py_str(&key), str::to_owned);
-                map.insert(key, data(&inner, depth + 1)?);
+                map.insert(key, data(&inner, depth + 1, left)?);
             }
             Value::Object(map)
         }

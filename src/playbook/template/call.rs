@@ -67,7 +67,12 @@ pub(super) fn items_of(value: &Value) -> Result<Vec<Value>, Error> {
     match value.kind() {
         ValueKind::Undefined => Err(undefined()),
         ValueKind::String => Ok(value.as_str().unwrap_or_default().chars().map(Value::from).collect()),
-        ValueKind::Seq | ValueKind::Iterable | ValueKind::Map => value.try_iter()?.checked().collect(),
+        ValueKind::Seq | ValueKind::Iterable | ValueKind::Map => {
+            if value.len().is_some_and(|len| len > super::filters::MOST_ITEMS) {
+                return Err(bad("the list is too long"));
+            }
+            value.try_iter()?.checked().collect()
+        }
         kind => {
             let python = super::filters::general::type_name(value);
             Err(bad(format!("a list is expected here, not {}: '{python}' object is not iterable", name_of_kind(kind))))

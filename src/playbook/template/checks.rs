@@ -171,8 +171,8 @@ static TABLE: &[Entry] = &[
 /// How a value stands to `other`. The engine cannot compare errors, so there must be none inside.
 fn order(c: &mut Call) -> Result<std::cmp::Ordering, Error> {
     let other = c.need(0, "other")?.clone();
-    sound(&c.value, 0)?;
-    sound(&other, 0)?;
+    sound(&c.value)?;
+    sound(&other)?;
     Ok(c.value.cmp(&other))
 }
 

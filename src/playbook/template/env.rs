@@ -60,7 +60,7 @@ fn environment(undefined: UndefinedBehavior) -> Environment<'static> {
     env.set_recursion_limit(120);
     env.set_fuel(Some(super::FUEL));
     env.set_formatter(|out, _, value| {
-        sound(value, 0)?;
+        sound(value)?;
         see(value);
         out.write_str(&py_str(value)).map_err(minijinja::Error::from)
     });
@@ -119,20 +119,25 @@ pub(super) fn seen_values(outer: Watch) -> Option<Value> {
 }
 
 /// Whether nothing inside a value is undefined or stands for an error.
-pub(super) fn sound(value: &Value, depth: usize) -> Result<(), minijinja::Error> {
+pub(super) fn sound(value: &Value) -> Result<(), minijinja::Error> {
+    sound_inside(value, 0, &mut { crate::playbook::value::MOST_VALUES })
+}
+
+fn sound_inside(value: &Value, depth: usize, left: &mut usize) -> Result<(), minijinja::Error> {
+    crate::playbook::value::count(left)?;
     match value.kind() {
         ValueKind::Undefined => Err(ErrorKind::UndefinedError.into()),
         ValueKind::Invalid => super::call::valid(value.clone()).map(|_| ()),
         _ if depth > 100 => Err(minijinja::Error::new(ErrorKind::InvalidOperation, "this is nested too deep")),
         ValueKind::Seq | ValueKind::Iterable => {
             for item in value.try_iter()? {
-                sound(&item, depth + 1)?;
+                sound_inside(&item, depth + 1, left)?;
             }
             Ok(())
         }
         ValueKind::Map => {
             for key in value.try_iter()? {
-                sound(&value.get_item(&key)?, depth + 1)?;
+                sound_inside(&value.get_item(&key)?, depth + 1, left)?;
             }
             Ok(())
         }

@@ -4,6 +4,8 @@ use std::fmt::Write as _;
 
 use minijinja::value::{Value, ValueKind};
 
+use super::super::filters::MOST_TEXT;
+
 /// Python's `str(value)`.
 pub fn py_str(value: &Value) -> String {
     match value.kind() {
@@ -22,7 +24,7 @@ pub(in super::super) fn repr_of(value: &Value) -> String {
 }
 
 fn repr(value: &Value, text: &mut String, depth: usize) {
-    if depth > 120 {
+    if depth > 120 || text.len() > MOST_TEXT {
         text.push_str("...");
         return;
     }
@@ -43,6 +45,9 @@ fn repr(value: &Value, text: &mut String, depth: usize) {
             text.push(open);
             let mut count = 0;
             for item in value.try_iter().into_iter().flatten() {
+                if text.len() > MOST_TEXT {
+                    break;
+                }
                 if count > 0 {
                     text.push_str(", ");
                 }
