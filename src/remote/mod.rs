@@ -5,6 +5,7 @@
 
 mod condition;
 mod error;
+mod gate;
 mod quote;
 mod script;
 mod shell;

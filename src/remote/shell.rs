@@ -10,13 +10,13 @@ use std::{
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     process::{Child, ChildStderr, ChildStdin, ChildStdout},
-    sync::{Notify, OnceCell, mpsc, oneshot},
+    sync::{Notify, OnceCell, OwnedSemaphorePermit, Semaphore, mpsc, oneshot},
     task::JoinHandle,
 };
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Answer, Become, BecomeMethod, Error, HostKey, Login, Reply, Step, Target, Via, error, script,
+    Answer, Become, BecomeMethod, Error, HostKey, Login, Reply, Step, Target, Via, error, gate, script,
     ssh::{self, Private, Use},
     step::HELD,
     wire::{self, Parser, Record},
@@ -24,6 +24,12 @@ use super::{
 
 /// How long a step may take when it does not say so itself.
 pub const STEP_DEADLINE: Duration = Duration::from_mins(30);
+
+/// Bytes that may be on their way to a host which has not read them yet.
+const ON_THE_WAY: usize = 8 * 1024 * 1024;
+
+/// Text for a host, and the room that it takes until it is written.
+type Parcel = (Vec<u8>, OwnedSemaphorePermit);
 
 /// An open shell on a host. Dropping it ends the connection and its `ssh` process.
 #[derive(Debug)]
@@ -36,7 +42,8 @@ pub struct Shell {
 /// The parts of a living connection.
 #[derive(Debug)]
 struct Link {
-    to_host: mpsc::UnboundedSender<Vec<u8>>,
+    to_host: mpsc::UnboundedSender<Parcel>,
+    room: Arc<Semaphore>,
     shared: Arc<Shared>,
     tasks: Vec<JoinHandle<()>>,
     closing: CancellationToken,
@@ -173,11 +180,11 @@ impl Shell {
         if patient || target.fence.is_some() || !ssh::knows_kex().await {
             return Self::open(target).await;
         }
-        Self::start(target, false)
+        Self::start(target, false).await
     }
 
     async fn connect(target: &Target, plain_kex: bool) -> Result<Self, Error> {
-        let mut shell = Self::start(target, plain_kex)?;
+        let mut shell = Self::start(target, plain_kex).await?;
         if let Some(link) = &mut shell.link {
             link.login().await?;
             if let Some(private) = &link.private {
@@ -188,7 +195,11 @@ impl Shell {
         Ok(shell)
     }
 
-    fn start(target: &Target, plain_kex: bool) -> Result<Self, Error> {
+    async fn start(target: &Target, plain_kex: bool) -> Result<Self, Error> {
+        let turn = match &target.via {
+            Via::Ssh(settings) => gate::turn(settings).await,
+            Via::Local | Via::Fake => None,
+        };
         let (mut command, private) = match &target.via {
             Via::Ssh(settings) => {
                 let (command, private) = ssh::command(target, settings, plain_kex, Use::Steps)?;
@@ -214,13 +225,15 @@ impl Shell {
         let shared = Arc::new(Shared { state: Mutex::default(), wake: Notify::new() });
         let (to_host, from_us) = mpsc::unbounded_channel();
         let closing = CancellationToken::new();
+        let room = Arc::new(Semaphore::new(ON_THE_WAY));
         let tasks = vec![
-            tokio::spawn(write(stdin, from_us)),
+            tokio::spawn(write(stdin, from_us, Arc::clone(&room))),
             tokio::spawn(listen(stderr, Arc::clone(&shared))),
-            tokio::spawn(read(child, stdout, Arc::clone(&shared), host, Parser::new(&token), closing.clone())),
+            tokio::spawn(read(child, stdout, Arc::clone(&shared), host, Parser::new(&token), closing.clone(), turn)),
         ];
         let link = Link {
             to_host,
+            room,
             shared,
             tasks,
             closing,
@@ -232,7 +245,7 @@ impl Shell {
             private,
         };
         let hello = link.expect(None, "connecting", target.connect_timeout);
-        link.write(script::hello(&token, target.fence.as_deref(), false, link.mark.as_deref()))?;
+        link.write(script::hello(&token, target.fence.as_deref(), false, link.mark.as_deref())).await?;
         *link.hello.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(hello);
         Ok(Self { target: target.clone(), link: Some(link), host_keys: Vec::new() })
     }
@@ -316,7 +329,7 @@ impl Shell {
                 let token = script::token();
                 let text = script::step_as(id, &step, &them, &token, login_root)?;
                 let inner = link.expect(Some(id), "running a step", deadline);
-                link.write(text)?;
+                link.write(text).await?;
                 return Ok(Pending { inner, inner_token: Some(token), user: them.user });
             }
             None => {
@@ -337,7 +350,7 @@ impl Shell {
         }
         text.extend_from_slice(&script::step(id, &step, &fresh));
         let inner = link.expect(Some(id), "running a step", deadline);
-        link.write(text)?;
+        link.write(text).await?;
         Ok(Pending { inner, inner_token: None, user: String::new() })
     }
 
@@ -399,11 +412,15 @@ impl Link {
         receiver
     }
 
-    fn write(&self, text: Vec<u8>) -> Result<(), Error> {
-        self.to_host.send(text).map_err(|_| {
+    /// Hands text to the writer, as soon as there is room for it.
+    async fn write(&self, text: Vec<u8>) -> Result<(), Error> {
+        let dead = || {
             let dead = self.shared.lock().dead.clone();
             dead.unwrap_or_else(|| Error::Closed("the host closed its side".into()))
-        })
+        };
+        let size = u32::try_from(text.len().min(ON_THE_WAY)).unwrap_or(u32::MAX);
+        let room = Arc::clone(&self.room).acquire_many_owned(size).await.map_err(|_| dead())?;
+        self.to_host.send((text, room)).map_err(|_| dead())
     }
 
     /// Starts a root shell inside the login user's and waits for it.
@@ -416,11 +433,11 @@ impl Link {
         }
         // The login user's shell must have swallowed the whole line before more may be written: it says `go`.
         let go = self.expect(None, "becoming root", Duration::from_secs(30));
-        self.write(script::climb(them)?)?;
+        self.write(script::climb(them)?).await?;
         let raw = go.await.map_err(|_| Error::Closed("the shell was closed".into()))??;
         if raw.last.head == "go" {
             let hello = self.expect(None, "becoming root", Duration::from_secs(30));
-            self.write(script::hello(&self.token, None, false, None))?;
+            self.write(script::hello(&self.token, None, false, None)).await?;
             let raw = hello.await.map_err(|_| Error::Closed("the shell was closed".into()))??;
             if raw.last.kind == b'H' && identity(&raw.last.head).root {
                 return Ok(());
@@ -441,7 +458,7 @@ impl Link {
 
     async fn descend(&self) -> Result<(), Error> {
         let left = self.expect(None, "leaving the root shell", Duration::from_secs(20));
-        self.write(b"exit 0\n".to_vec())?;
+        self.write(b"exit 0\n".to_vec()).await?;
         left.await.map_err(|_| Error::Closed("the shell was closed".into()))??;
         Ok(())
     }
@@ -471,12 +488,15 @@ impl Shared {
     }
 }
 
-async fn write(mut stdin: ChildStdin, mut from_us: mpsc::UnboundedReceiver<Vec<u8>>) {
-    while let Some(text) = from_us.recv().await {
+async fn write(mut stdin: ChildStdin, mut from_us: mpsc::UnboundedReceiver<Parcel>, room: Arc<Semaphore>) {
+    while let Some((text, taken)) = from_us.recv().await {
         if stdin.write_all(&text).await.is_err() {
             break;
         }
+        drop(taken);
     }
+    // Whoever waits for room hears that there will be none.
+    room.close();
 }
 
 /// Keeps the end of what `ssh` and the shell say on stderr.
@@ -503,6 +523,7 @@ async fn read(
     host: String,
     mut parser: Parser,
     closing: CancellationToken,
+    mut turn: Option<OwnedSemaphorePermit>,
 ) {
     let mut buffer = vec![0; 65_536];
     let mut records = Vec::new();
@@ -526,6 +547,8 @@ async fn read(
                     }
                     received = 0;
                     greeted = true;
+                    // The next may log in.
+                    drop(turn.take());
                     let raw = Raw { records: std::mem::take(&mut records), last: record };
                     if !hand_over(&shared, raw) {
                         fault = Some(Error::Closed("the host answered out of order".into()));

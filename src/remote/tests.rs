@@ -184,3 +184,24 @@ fn a_shell_that_sees_our_mark_is_on_this_machine() {
     assert!(hear(dir.path().to_str().unwrap()).contains("Hhere uid="));
     assert!(hear("/nonexistent/mark").contains("Huid="));
 }
+
+#[tokio::test]
+async fn a_host_that_does_not_read_is_not_sent_more_than_fits() {
+    let dir = tempfile::tempdir().unwrap();
+    let fifo = dir.path().join("fifo");
+    assert!(std::process::Command::new("mkfifo").arg(&fifo).status().unwrap().success());
+    let shell = open().await;
+    let plain = |text: String| Step { text, plain: true, ..Step::default() };
+    let large =
+        || Step { files: vec![("f".into(), vec![b'x'; 9 * 1024 * 1024])], ..plain("wc -c <\"$FILES/f\"".into()) };
+    let first = shell.send(plain(format!("cat {}", fifo.display()))).await.unwrap();
+    let second = shell.send(large()).await.unwrap();
+    let mut third = Box::pin(shell.send(large()));
+    assert!(futures_util::poll!(&mut third).is_pending());
+    tokio::task::spawn_blocking(move || std::fs::write(&fifo, "go")).await.unwrap().unwrap();
+    assert_eq!(first.answer().await.unwrap().stdout, "go");
+    let third = third.await.unwrap();
+    for answer in [second, third] {
+        assert_eq!(answer.answer().await.unwrap().stdout.trim(), (9 * 1024 * 1024).to_string());
+    }
+}

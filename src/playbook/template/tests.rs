@@ -274,7 +274,6 @@ fn what_would_never_end_is_refused() {
         "{{ range(1000) | product(range(1000), range(1000)) | list }}",
         "{{ [0] * 10 ** 8 }}",
         "{{ ([[0] * 10 ** 5] * 10 ** 5) | list }}",
-        "{{ ([[0] * 10 ** 5] * 10 ** 5) ~ 1 }}",
     ] {
         assert!(matches!(value(&view, &json!(source)), Err(Error::Wrong(_))), "{source}");
     }
