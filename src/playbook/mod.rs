@@ -1,6 +1,7 @@
 //! The playbook engine.
 
 pub mod ast;
+mod cache;
 mod crypt;
 pub mod doc;
 mod doubt;
@@ -22,6 +23,7 @@ pub mod vault;
 pub mod yaml;
 
 pub use ast::{Playbook, Prompt};
+pub use cache::FactCache;
 pub use crypt::sha512_crypt_hash;
 pub use doubt::doubts;
 pub use event::{Diff, Event, HostSummary, Status, Summary};

@@ -98,9 +98,8 @@ pub(super) struct RunArgs {
     /// Run handlers on hosts that failed, too
     #[arg(long)]
     pub(super) force_handlers: bool,
-    /// Forget facts of earlier runs; there are none here
+    /// Forget the facts that earlier runs kept of the inventory's hosts
     #[arg(long)]
-    #[allow(dead_code, reason = "facts never outlive a run, so this holds anyway")]
     pub(super) flush_cache: bool,
     /// Seconds for connecting and login [default: 15]
     #[arg(short = 'T', long, value_name = "SECONDS")]

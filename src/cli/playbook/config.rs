@@ -3,11 +3,12 @@
 use std::{
     collections::HashMap,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 
-use crate::playbook::Paths;
+use crate::playbook::{FactCache, Paths};
 
 /// What a configuration says. The environment wins over the file.
 #[derive(Debug, Default)]
@@ -97,6 +98,35 @@ impl Config {
                 "collections",
             ),
         }
+    }
+
+    /// Where facts are kept between runs: Ansible's `jsonfile`, and nothing else.
+    pub(super) fn fact_cache(&self) -> Result<Option<FactCache>> {
+        let text = |key: &str, variable: &str| self.text("defaults", key, variable);
+        let plugin = text("fact_caching", "ANSIBLE_CACHE_PLUGIN").unwrap_or_default();
+        match plugin.rsplit('.').next().unwrap_or_default() {
+            "" | "memory" => return Ok(None),
+            "jsonfile" => {}
+            _ => {
+                eprintln!(
+                    "[WARNING]: facts are not kept between runs: `{plugin}` is no cache known here, `jsonfile` is"
+                );
+                return Ok(None);
+            }
+        }
+        let Some(folder) = text("fact_caching_connection", "ANSIBLE_CACHE_PLUGIN_CONNECTION") else {
+            bail!("the cache `jsonfile` needs a folder; set `fact_caching_connection` in ansible.cfg");
+        };
+        if folder.contains('$') {
+            bail!("`fact_caching_connection` is `{folder}`, and variables are not filled in here; write the path out");
+        }
+        let prefix = text("fact_caching_prefix", "ANSIBLE_CACHE_PLUGIN_PREFIX").unwrap_or_default();
+        let seconds = text("fact_caching_timeout", "ANSIBLE_CACHE_PLUGIN_TIMEOUT").unwrap_or_else(|| "86400".into());
+        let Ok(seconds) = seconds.parse::<u64>() else {
+            bail!("`fact_caching_timeout` is `{seconds}`, not a number of seconds");
+        };
+        let cache = FactCache::open(home(&folder), &prefix, Duration::from_secs(seconds));
+        cache.map(Some).map_err(anyhow::Error::msg)
     }
 
     /// The inventories.

@@ -214,6 +214,17 @@ async fn run(args: RunArgs, client: &ClientOptions, mark: &str) -> Result<u8> {
     }
     let mut options = options_of(&args, &config, extra, keys)?;
     options.paths = paths;
+    options.fact_cache = config.fact_cache()?;
+    if let Some(cache) = &options.fact_cache {
+        if args.flush_cache {
+            inventory.names().iter().for_each(|host| cache.forget(host));
+            cache.forget("localhost");
+        }
+        // What is kept may be old: plays gather facts unless the configuration says that what is there will do.
+        if options.gathering == Gathering::Used {
+            options.gathering = Gathering::Implicit;
+        }
+    }
     options.inventory_sources = sources
         .iter()
         .map(|source| match std::path::absolute(source) {
@@ -374,6 +385,7 @@ fn options_of(
         config_file: config.path.clone(),
         inventory_sources: Vec::new(),
         gathering,
+        fact_cache: None,
         connect_timeout: Duration::from_secs(
             args.timeout.or_else(|| number("defaults", "timeout", "ANSIBLE_TIMEOUT")).unwrap_or(15).max(1),
         ),

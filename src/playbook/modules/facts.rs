@@ -17,7 +17,7 @@ pub static MODULE: Module = Module {
             required: false,
             default: Some("false"),
             choices: &[],
-            doc: "Keep them as facts; facts live as long as the run here",
+            doc: "Keep them as facts, for later runs, too, where a fact cache is set up",
         },
         Arg {
             name: "*",
@@ -44,5 +44,5 @@ fn act(args: &Args, _: &Scope) -> Outcome {
             return Outcome::failure(format!("Invalid variable name '{name}'. {}", super::convert::NAME_RULE));
         }
     }
-    Outcome { facts, ..Outcome::default() }
+    Outcome { facts, lasting: args.flag("cacheable"), ..Outcome::default() }
 }

@@ -359,6 +359,8 @@ pub struct Outcome {
     pub result: Map<String, Value>,
     /// Facts to keep for the host.
     pub facts: Map<String, Value>,
+    /// They are facts of the host for later runs, too.
+    pub lasting: bool,
 }
 
 impl Outcome {

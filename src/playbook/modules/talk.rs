@@ -150,6 +150,6 @@ impl From<Map<String, Value>> for Outcome {
         let failed = flag(result.shift_remove("failed"));
         let failed =
             failed.then(|| result.shift_remove("msg").map(|msg| super::convert::text_of(&msg)).unwrap_or_default());
-        Self { failed, changed, result, facts: Map::new() }
+        Self { failed, changed, result, ..Self::default() }
     }
 }

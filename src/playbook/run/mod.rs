@@ -135,7 +135,8 @@ pub async fn run(
         .into_iter()
         .map(|name| {
             let vars = inventory.vars(&name);
-            (name, Known { inventory: vars, ..Known::default() })
+            let known = Known { inventory: vars, ..remembered(options, sink, &name) };
+            (name, known)
         })
         .collect();
     template::written(&Value::Object(options.extra_vars.clone()));
@@ -357,7 +358,8 @@ impl Run<'_> {
         }
         let mut known = lock(&self.shared.known);
         for name in &hosts {
-            known.entry(name.clone()).or_insert_with(|| Known { inventory: inventory.vars(name), ..Known::default() });
+            let fresh = || Known { inventory: inventory.vars(name), ..remembered(self.options, self.sink, name) };
+            known.entry(name.clone()).or_insert_with(fresh);
         }
         Ok(hosts)
     }
@@ -474,6 +476,17 @@ impl Run<'_> {
             None => Ok(target),
         }
     }
+}
+
+/// What earlier runs have left of a host.
+fn remembered(options: &Options, sink: Sink<'_>, host: &str) -> Known {
+    let kept = options.fact_cache.as_ref().map_or(Ok(None), |cache| cache.load(host));
+    let facts = kept.unwrap_or_else(|message| {
+        sink(Event::Warning { message });
+        None
+    });
+    let gathered = facts.as_ref().is_some_and(|facts| facts.contains_key("module_setup"));
+    Known { facts: facts.map(|facts| Arc::new(host::with_prefixes(facts))), gathered, ..Known::default() }
 }
 
 /// Names that are the same for all hosts of a run.

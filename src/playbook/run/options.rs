@@ -5,7 +5,7 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 use serde_json::{Map, Value};
 
 use crate::{
-    playbook::{Paths, ast::Prompt, vault::Keys},
+    playbook::{FactCache, Paths, ast::Prompt, vault::Keys},
     remote::{STEP_DEADLINE, Secret},
 };
 
@@ -69,6 +69,8 @@ pub struct Options {
     pub inventory_sources: Vec<String>,
     /// When facts are gathered by plays that do not say it.
     pub gathering: Gathering,
+    /// Where facts are kept between runs.
+    pub fact_cache: Option<FactCache>,
     /// How long connecting and login may take.
     pub connect_timeout: Duration,
     /// How long a step may take when its task does not say so.
@@ -142,6 +144,7 @@ impl Default for Options {
             config_file: None,
             inventory_sources: Vec::new(),
             gathering: Gathering::Used,
+            fact_cache: None,
             connect_timeout: Duration::from_secs(15),
             step_timeout: STEP_DEADLINE,
             vault: Keys::default(),

@@ -455,6 +455,9 @@ impl HostRun<'_> {
             for (name, value) in &outcome.facts {
                 self.keep_on(&hosts, name, value);
             }
+            if outcome.lasting {
+                self.keep_facts(&outcome.facts, &hosts);
+            }
             result.insert("ansible_facts".into(), Value::Object(outcome.facts));
         }
         result

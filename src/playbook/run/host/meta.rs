@@ -67,6 +67,9 @@ impl HostRun<'_> {
                     if let Some(known) = known.get_mut(host) {
                         (known.facts, known.gathered) = (None, false);
                     }
+                    if let Some(cache) = &self.run.options.fact_cache {
+                        cache.forget(host);
+                    }
                 }
                 Ok(())
             }

@@ -36,6 +36,7 @@ mod vars;
 mod view;
 
 pub(in crate::playbook) use tags::tags_allow;
+pub(super) use view::with_prefixes;
 
 /// How far ahead of the answers steps are sent.
 const AHEAD: usize = 64;

@@ -309,6 +309,7 @@ impl HostRun<'_> {
         let told: Map<String, Value> =
             facts.iter().filter(|(name, _)| !template::steers(name)).map(|(n, v)| (n.clone(), v.clone())).collect();
         let more = with_prefixes(told);
+        let mut troubles = Vec::new();
         let mut known = lock(&self.run.shared.known);
         for host in hosts {
             let known = known.entry(host.clone()).or_default();
@@ -322,8 +323,15 @@ impl HostRun<'_> {
                 *new = both;
             }
             all.extend(more);
+            if let Some(cache) = &self.run.options.fact_cache
+                && let Err(message) = cache.save(host, &all)
+            {
+                troubles.push(message);
+            }
             known.facts = Some(Arc::new(all));
         }
+        drop(known);
+        self.run.warn(troubles);
     }
 }
 
@@ -340,7 +348,7 @@ fn is_own_address(address: &str) -> bool {
 }
 
 /// Facts under `ansible_facts` without their prefix, and each by its own name.
-pub(super) fn with_prefixes(facts: Map<String, Value>) -> Map<String, Value> {
+pub(in crate::playbook::run) fn with_prefixes(facts: Map<String, Value>) -> Map<String, Value> {
     let mut bare = Map::new();
     let mut all = Map::new();
     for (name, value) in facts {
