@@ -414,9 +414,36 @@ impl Task {
             None => name.to_owned(),
         }
     }
+
+    /// Its conditions, each with the keyword that it stands under.
+    pub fn conditions(&self) -> impl Iterator<Item = (&'static str, &Value)> {
+        let groups = [
+            ("when", Some(&self.common.when)),
+            ("changed_when", self.changed_when.as_ref()),
+            ("failed_when", self.failed_when.as_ref()),
+            ("until", self.until.as_ref().map(|until| &until.conditions)),
+        ];
+        groups.into_iter().flat_map(|(keyword, conditions)| conditions.into_iter().flatten().map(move |c| (keyword, c)))
+    }
+
+    /// The values in which templates may stand, and what they are: its arguments, what it loops over.
+    pub fn values(&self) -> impl Iterator<Item = (&'static str, &Value)> {
+        let args = match &self.action {
+            Action::Module(_, args) | Action::Named(_, args) => Some(("an argument", args)),
+            _ => None,
+        };
+        args.into_iter().chain(self.repeat.as_ref().map(|repeat| ("the loop", &repeat.over)))
+    }
 }
 
 impl Play {
+    /// Every task, and the handlers.
+    pub fn all_tasks(&self) -> Vec<&Task> {
+        let mut found = self.tasks();
+        found.extend(self.handlers.iter().map(|handler| &**handler));
+        found
+    }
+
     /// Every task of every section, blocks opened.
     pub fn tasks(&self) -> Vec<&Task> {
         fn walk<'a>(items: &'a [Item], found: &mut Vec<&'a Task>) {

@@ -24,7 +24,7 @@ pub fn doubts(playbook: &Playbook) -> Vec<Fault> {
     let mut found = Vec::new();
     let words = Words::around(playbook);
     for play in &playbook.plays {
-        for task in play.tasks().into_iter().chain(play.handlers.iter().map(|handler| &**handler)) {
+        for task in play.all_tasks() {
             for name in needed(task).into_iter().filter(|name| !words.know(name)) {
                 let hint = near(&name, words.0.iter().map(String::as_str));
                 let hint = hint.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
@@ -40,17 +40,11 @@ pub fn doubts(playbook: &Playbook) -> Vec<Fault> {
 /// The variables that a task's texts need.
 fn needed(task: &Task) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
-    let conditions = [Some(&task.common.when), task.changed_when.as_ref(), task.failed_when.as_ref()];
-    let conditions = conditions.into_iter().flatten().chain(task.until.as_ref().map(|until| &until.conditions));
-    for text in conditions.flatten().filter_map(Value::as_str) {
+    for text in task.conditions().filter_map(|(_, condition)| condition.as_str()) {
         found.extend(template::needed(text, true));
     }
-    let mut texts = |value: &Value| walk(value, &mut |text| found.extend(template::needed(text, false)));
-    if let Action::Module(_, args) | Action::Named(_, args) = &task.action {
-        texts(args);
-    }
-    if let Some(repeat) = &task.repeat {
-        texts(&repeat.over);
+    for (_, value) in task.values() {
+        walk(value, &mut |text| found.extend(template::needed(text, false)));
     }
     found
 }
@@ -66,15 +60,14 @@ fn walk(value: &Value, see: &mut impl FnMut(&str)) {
 
 /// Handlers that no task of the play names. Nothing is said where names are templates or tasks come at run time.
 fn unheard(play: &Play) -> Vec<Fault> {
-    let tasks = play.tasks();
-    let all = || tasks.iter().copied().chain(play.handlers.iter().map(|handler| &**handler));
-    let open = all().any(|task| {
+    let all = play.all_tasks();
+    let open = all.iter().any(|task| {
         matches!(task.action, Action::Include(_)) || task.common.notify.iter().any(|name| name.contains("{{"))
     });
     if open {
         return Vec::new();
     }
-    let told: BTreeSet<&str> = all().flat_map(|task| &task.common.notify).map(String::as_str).collect();
+    let told: BTreeSet<&str> = all.iter().flat_map(|task| &task.common.notify).map(String::as_str).collect();
     let named = play.handlers.iter().filter(|handler| {
         let title = handler.title();
         let names = handler.name.iter().chain(&handler.listen).map(String::as_str).chain([title.as_str()]);

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::{
-    ast::{Action, Play, Playbook, Task},
+    ast::{Play, Playbook, Task},
     template,
     yaml::Fault,
 };
@@ -39,7 +39,7 @@ pub fn list(play: &Play, tags: &[String], skip_tags: &[String]) -> Vec<Listed> {
 pub fn check(playbook: &Playbook) -> Vec<Fault> {
     let mut faults = playbook.doubts.clone();
     for play in &playbook.plays {
-        for task in play.tasks().into_iter().chain(play.handlers.iter().map(|handler| &**handler)) {
+        for task in play.all_tasks() {
             for (what, problem) in problems(task) {
                 faults.push(Fault { at: task.at.clone(), message: format!("{what}: {problem}") });
             }
@@ -63,26 +63,15 @@ pub fn check(playbook: &Playbook) -> Vec<Fault> {
 
 fn problems(task: &Task) -> Vec<(String, String)> {
     let mut found = Vec::new();
-    let groups = [
-        ("when", Some(&task.common.when)),
-        ("changed_when", task.changed_when.as_ref()),
-        ("failed_when", task.failed_when.as_ref()),
-        ("until", task.until.as_ref().map(|until| &until.conditions)),
-    ];
-    for (what, conditions) in groups {
-        for condition in conditions.into_iter().flatten() {
-            if let Value::String(text) = condition
-                && let Err(problem) = template::expression_syntax(text)
-            {
-                found.push((format!("`{what}`"), problem));
-            }
+    for (what, condition) in task.conditions() {
+        if let Value::String(text) = condition
+            && let Err(problem) = template::expression_syntax(text)
+        {
+            found.push((format!("`{what}`"), problem));
         }
     }
-    if let Action::Module(_, args) | Action::Named(_, args) = &task.action {
-        templates(args, "an argument", &mut found);
-    }
-    if let Some(repeat) = &task.repeat {
-        templates(&repeat.over, "the loop", &mut found);
+    for (what, value) in task.values() {
+        templates(value, what, &mut found);
     }
     if let Some(name) = &task.name {
         templates(&Value::String(name.clone()), "the name", &mut found);

@@ -315,7 +315,10 @@ impl Loader {
 
     fn argument(&mut self, module: &Module, key: &Node, value: &Node, args: &mut Map<String, Value>) {
         let name = key.key_text();
-        if let Err(message) = convert::find(module, &name) {
+        if name.starts_with("_ansible_") && !matches!(module.name, "command" | "raw" | "script" | "shell") {
+            let action = module.name;
+            self.fault(key, format!("Invalid parameter specified beginning with keyword '_ansible_' for action '{action}': '{name}'. The prefix '_ansible_' is reserved for internal use only."));
+        } else if let Err(message) = convert::find(module, &name) {
             self.doubt(key, message);
         }
         args.insert(name, value.to_json());

@@ -167,7 +167,6 @@ static TABLE: &[Entry] = &[
     }),
 ];
 
-/// All tests, table by table.
 /// How a value stands to `other`. The engine cannot compare errors, so there must be none inside.
 fn order(c: &mut Call) -> Result<std::cmp::Ordering, Error> {
     let other = c.need(0, "other")?.clone();
@@ -176,6 +175,12 @@ fn order(c: &mut Call) -> Result<std::cmp::Ordering, Error> {
     Ok(c.value.cmp(&other))
 }
 
+static TAGGED_WITH: Entry = entry(&["tagged_with"], "tag", |c| match c.need(0, "tag")?.as_str() {
+    Some("TrustedAsTemplate") => Ok(c.value.as_str().is_some_and(super::is_written).into()),
+    _ => Err(c.fault("only the tag `TrustedAsTemplate` is known here")),
+});
+
+/// All tests, table by table.
 pub(super) fn all() -> impl Iterator<Item = &'static Entry> {
     TABLE.iter().chain(regex::TESTS)
 }
@@ -189,6 +194,8 @@ pub(super) fn add(env: &mut Environment<'static>) {
             }
         }
     }
+    // People's own tests ask whether a text is a template that somebody wrote.
+    env.add_test("ansible._protomatter.tagged_with", bind("tagged_with", &TAGGED_WITH));
 }
 
 fn whole(c: &Call) -> Result<i128, Error> {
