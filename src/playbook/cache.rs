@@ -1,6 +1,7 @@
 //! Facts that outlive a run: one JSON file for each host in a folder, as Ansible's `jsonfile` keeps them.
 
 use std::{
+    collections::BTreeMap,
     fs, io,
     os::unix::fs::PermissionsExt as _,
     path::PathBuf,
@@ -53,7 +54,7 @@ impl FactCache {
     /// Keeps what is known of a host; the file is there whole or not at all.
     pub fn save(&self, host: &str, facts: &Map<String, Value>) -> Result<(), String> {
         let Some(path) = self.file(host) else { return Ok(()) };
-        let kept: Map<&String, &Value> = facts.iter().filter(|(name, _)| *name != "ansible_facts").collect();
+        let kept: BTreeMap<&String, &Value> = facts.iter().filter(|(name, _)| *name != "ansible_facts").collect();
         let write = || {
             let mut file = tempfile::NamedTempFile::new_in(&self.folder)?;
             serde_json::to_writer(&mut file, &kept)?;

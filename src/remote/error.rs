@@ -86,9 +86,11 @@ pub(super) fn classify(host: &str, status: &str, text: &str) -> Error {
     Error::Closed(if line.is_empty() { format!("ssh ended ({status}) without a word") } else { line })
 }
 
-/// The last line that says something, at most 300 characters, control characters removed.
+/// The last line that says something, at most 300 characters, control characters removed. A question for a password
+/// before it says nothing.
 pub(super) fn last_line(text: &str) -> String {
-    let line = text.lines().rev().map(str::trim).find(|line| !line.is_empty()).unwrap_or_default();
+    let plain = |line: &'_ str| -> String { line.trim().trim_start_matches("Password:").trim().to_owned() };
+    let line = text.lines().rev().map(plain).find(|line| !line.is_empty()).unwrap_or_default();
     line.chars().filter(|c| !c.is_control()).take(300).collect()
 }
 

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{Become, BecomeMethod, Condition, Error, Guard, Step, quote::quote_bytes, wire};
+use super::{Become, BecomeMethod, Condition, Error, Guard, Secret, Step, quote::quote_bytes, wire};
 
 const DRIVER: &str = include_str!("driver.sh");
 const AHEAD: &str = include_str!("ahead.sh");
@@ -86,6 +86,7 @@ pub(super) fn step_as(
     we_are_root: bool,
 ) -> Result<Vec<u8>, Error> {
     let way = way(them, we_are_root, "/bin/sh")?;
+    let typed = typed(them, we_are_root)?;
     let mut inner = hello(inner_token, None, true, None);
     library(&mut inner, &step.library);
     flags(&mut inner, step);
@@ -94,9 +95,18 @@ pub(super) fn step_as(
     inner.extend_from_slice(if step.plain { b"\n__p 1\n" } else { b"\n__m 1 ''\n" });
 
     let mut outer = unlock(them, we_are_root);
-    outer.extend_from_slice(b"printf %s ");
-    quote_bytes(&mut outer, &inner);
-    outer.extend_from_slice(format!(" | {way} 3>&-\n").as_bytes());
+    if let Some(password) = typed {
+        let mark = token();
+        outer.extend_from_slice(b"{ printf '%s\\n' ");
+        quote_bytes(&mut outer, password.0.as_bytes());
+        outer.extend_from_slice(format!(" {mark}; printf %s ").as_bytes());
+        quote_bytes(&mut outer, &inner);
+        outer.extend_from_slice(format!("; }} | {way} -c '{}; exec /bin/sh' 3>&-\n", up_to(&mark)).as_bytes());
+    } else {
+        outer.extend_from_slice(b"printf %s ");
+        quote_bytes(&mut outer, &inner);
+        outer.extend_from_slice(format!(" | {way} 3>&-\n").as_bytes());
+    }
     let mut text = b"__S=".to_vec();
     quote_bytes(&mut text, &outer);
     text.extend_from_slice(format!("\n__a {id} {}\n", guard(step)).as_bytes());
@@ -109,6 +119,54 @@ pub(super) fn climb(them: &Become) -> Result<Vec<u8>, Error> {
     let mut text = unlock(them, false);
     text.extend_from_slice(format!("{way} -c : </dev/null && {{ __left go; {way} >&3; }}; __left $?\n").as_bytes());
     Ok(text)
+}
+
+/// What is written after `go` when `su` asks for a password, and the word that the root shell says then.
+#[derive(Debug)]
+pub(super) struct Typed {
+    pub(super) text: Vec<u8>,
+    mark: String,
+}
+
+impl Typed {
+    /// The password for the way to root, when it is `su` that wants it. `token` is the outer shell's.
+    pub(super) fn of(them: &Become, token: &str) -> Result<Option<Self>, Error> {
+        let Some(password) = typed(them, false)? else { return Ok(None) };
+        let mark = self::token();
+        let text = format!("{}\n{mark}\n{token}Lin\n", password.0).into_bytes();
+        Ok(Some(Self { text, mark }))
+    }
+
+    /// The line that starts a root shell by `su`. Where `su` does not take the password, nobody else does.
+    pub(super) fn climb(&self, them: &Become) -> Result<Vec<u8>, Error> {
+        let way = way(them, false, "/bin/sh")?;
+        let pass = format!("{}; IFS= read -r __l", up_to(&self.mark));
+        Ok(format!(
+            "__left go; {way} -c '{pass}; printf \"%s\\n\" \"$__l\"; exec /bin/sh' >&3; \
+             __r=$?; __left $__r; [ $__r = 0 ] || {{ {pass}; }}\n"
+        )
+        .into_bytes())
+    }
+}
+
+/// Reads lines up to a mark: the password, where `su` did not want it.
+fn up_to(mark: &str) -> String {
+    format!("while IFS= read -r __l; do [ \"$__l\" = {mark} ] && break; done")
+}
+
+/// The password that `su` reads from its stdin.
+fn typed(them: &Become, we_are_root: bool) -> Result<Option<&Secret>, Error> {
+    if we_are_root || them.method != BecomeMethod::Su {
+        return Ok(None);
+    }
+    let why = |why: &str| Error::Become { user: them.user.clone(), why: why.to_owned() };
+    let password = them.password.as_ref().ok_or_else(|| {
+        why("`su` asks for a password; give it with `-K` or `ansible_become_password`, or log in as root")
+    })?;
+    if password.0.contains('\n') {
+        return Err(why("a password of several lines cannot be given to `su`"));
+    }
+    Ok(Some(password))
 }
 
 /// What gives `sudo` its password, if it wants one: on its stdin, which no list of processes shows. `sudo` remembers

@@ -16,7 +16,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Answer, Become, BecomeMethod, Error, HostKey, Login, Reply, Step, Target, Via, error, gate, script,
+    Answer, Become, Error, HostKey, Login, Reply, Step, Target, Via, error, gate, script,
     ssh::{self, Private, Use},
     step::HELD,
     wire::{self, Parser, Record},
@@ -425,17 +425,21 @@ impl Link {
 
     /// Starts a root shell inside the login user's and waits for it.
     async fn climb(&self, them: &Become) -> Result<(), Error> {
-        if them.method == BecomeMethod::Su {
-            return Err(Error::Become {
-                user: them.user.clone(),
-                why: "`su` asks for a password; use become_method `sudo` or log in as root".into(),
-            });
-        }
+        let typed = script::Typed::of(them, &self.token)?;
         // The login user's shell must have swallowed the whole line before more may be written: it says `go`.
         let go = self.expect(None, "becoming root", Duration::from_secs(30));
-        self.write(script::climb(them)?).await?;
-        let raw = go.await.map_err(|_| Error::Closed("the shell was closed".into()))??;
-        if raw.last.head == "go" {
+        let line = match &typed {
+            Some(typed) => typed.climb(them)?,
+            None => script::climb(them)?,
+        };
+        self.write(line).await?;
+        let mut raw = go.await.map_err(|_| Error::Closed("the shell was closed".into()))??;
+        if let (Some(typed), "go") = (typed, raw.last.head.as_str()) {
+            let inside = self.expect(None, "becoming root", Duration::from_secs(30));
+            self.write(typed.text).await?;
+            raw = inside.await.map_err(|_| Error::Closed("the shell was closed".into()))??;
+        }
+        if matches!(raw.last.head.as_str(), "go" | "in") {
             let hello = self.expect(None, "becoming root", Duration::from_secs(30));
             self.write(script::hello(&self.token, None, false, None)).await?;
             let raw = hello.await.map_err(|_| Error::Closed("the shell was closed".into()))??;

@@ -61,7 +61,7 @@ pub struct Become {
     pub user: String,
     /// The program that lets us in.
     pub method: BecomeMethod,
-    /// The password `sudo` may ask for.
+    /// The password that `sudo` or `su` asks for.
     pub password: Option<Secret>,
 }
 
@@ -71,7 +71,7 @@ pub enum BecomeMethod {
     /// `sudo -n`, or `su` when root is left for another user.
     #[default]
     Sudo,
-    /// `su`, which needs root.
+    /// `su`, with the other user's password unless root is left.
     Su,
     /// `doas -n`.
     Doas,

@@ -74,6 +74,34 @@ async fn a_plain_user_becomes_root_as_far_as_sudo_lets_them() {
 }
 
 #[tokio::test]
+async fn su_takes_the_password_of_whom_one_becomes() {
+    let machines = machines(1).await;
+    let machine = &machines.all[0];
+    crew(machine);
+    let folder = tempfile::tempdir().unwrap();
+    let text = "- hosts: all\n  become_method: su\n  tasks:\n    - {command: id -un, register: risen, become: true, ignore_errors: true}\n    \
+                - {command: id -un, register: own}\n    \
+                - {command: id -un, register: other, become: true, become_user: mate, ignore_errors: true, vars: {ansible_become_password: low-tide}}\n    \
+                - shell: \"ps -eo args | grep -c '[l]ow-tide' || true\"\n      register: seen\n    \
+                - debug: {msg: \"{{ own.stdout }} {{ risen.stdout | default(risen.msg) }} {{ other.stdout | default(other.msg) }} {{ seen.stdout }}\"}\n";
+    let secret = folder.path().join("secret");
+    let file = secret.to_str().unwrap();
+    let given = ["--become-password-file", file];
+    let wanted: [(&str, &[&str], &str); 3] = [
+        (PASSWORD, &given, "deck root mate 0"),
+        ("high-tide", &given, "deck cannot become `root`: su: Authentication failure mate 0"),
+        ("", &[], "deck cannot become `root`: `su` asks for a password"),
+    ];
+    for (password, more, wanted) in wanted {
+        fs::write(&secret, format!("{password}\n")).unwrap();
+        let (code, said) = run(folder.path(), &host(machine, "deck", "low-tide"), text, more);
+        assert_eq!(code, 0, "{said}");
+        assert!(said.contains(&format!("\"msg\": \"{wanted}")), "{wanted}: {said}");
+        assert!(!said.contains("-tide"), "{said}");
+    }
+}
+
+#[tokio::test]
 async fn a_machine_behind_another_is_reached_over_it() {
     let machines = machines(2).await;
     let (door, inner) = (&machines.all[0], &machines.all[1]);
