@@ -87,14 +87,14 @@ impl Config {
         let systems = |kind: &str| {
             ["~/.ansible", "/usr/share/ansible", "/etc/ansible"].map(|at| home(&format!("{at}/{kind}"))).to_vec()
         };
-        let paths = |keys: [(&str, &str); 2], kind: &str| {
+        let paths = |keys: &[(&str, &str)], kind: &str| {
             let text = keys.iter().find_map(|(key, variable)| self.text("defaults", key, variable));
             text.map_or_else(|| systems(kind), |text| text.split(':').map(|path| self.beside(path)).collect())
         };
         Paths {
-            roles: paths([("roles_path", "ANSIBLE_ROLES_PATH"); 2], "roles"),
+            roles: paths(&[("roles_path", "ANSIBLE_ROLES_PATH")], "roles"),
             collections: paths(
-                [("collections_path", "ANSIBLE_COLLECTIONS_PATH"), ("collections_paths", "ANSIBLE_COLLECTIONS_PATHS")],
+                &[("collections_path", "ANSIBLE_COLLECTIONS_PATH"), ("collections_paths", "ANSIBLE_COLLECTIONS_PATHS")],
                 "collections",
             ),
         }

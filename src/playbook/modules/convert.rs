@@ -3,6 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::{Arg, Args, Kind, Module};
+use crate::playbook::template;
 
 /// What a name must be.
 pub const NAME_RULE: &str =
@@ -41,7 +42,7 @@ pub fn convert(module: &Module, given: &Map<String, Value>) -> Result<Args, Stri
             Err(why) => {
                 kinds.push(format!(
                     "argument '{key}' is of type {} and we were unable to convert to {}: {why}",
-                    python_kind(value),
+                    template::kind(value),
                     kind_name(arg.kind)
                 ));
                 args.insert(key, Value::Null);
@@ -109,18 +110,6 @@ fn kind_name(kind: Kind) -> &'static str {
         Kind::List => "list",
         Kind::Dict => "dict",
         Kind::Raw => "raw",
-    }
-}
-
-fn python_kind(value: &Value) -> &'static str {
-    match value {
-        Value::Null => "NoneType",
-        Value::Bool(_) => "bool",
-        Value::Number(number) if number.is_f64() => "float",
-        Value::Number(_) => "int",
-        Value::String(_) => "str",
-        Value::Array(_) => "list",
-        Value::Object(_) => "dict",
     }
 }
 

@@ -35,33 +35,16 @@ pub fn needed(source: &str, bare: bool) -> Vec<String> {
 /// A filter or test that there is none of, in the words of the run.
 pub(super) fn unknown(source: &str) -> Option<String> {
     let text = expressions(source);
-    let letters: Vec<char> = text.chars().collect();
-    let mut words: Vec<String> = Vec::new();
-    let mut at = 0;
-    while at < letters.len() {
-        let c = letters[at];
-        if matches!(c, '\'' | '"') {
-            at = fault::skip_quoted(&letters, at);
-            words.push("'".to_owned());
-        } else if c.is_alphanumeric() || c == '_' {
-            let from = at;
-            while letters.get(at).is_some_and(|c| c.is_alphanumeric() || matches!(c, '_' | '.')) {
-                at += 1;
-            }
-            words.push(letters[from..at].iter().collect());
-        } else {
-            if !c.is_whitespace() {
-                words.push(c.to_string());
-            }
-            at += 1;
-        }
-    }
+    let words: Vec<&str> = source::tokens(&text).iter().map(|token| token.text).collect();
     words.iter().enumerate().skip(1).find_map(|(at, word)| {
         if !word.starts_with(|c: char| c.is_alphabetic() || c == '_') {
             return None;
         }
-        let before = words[at - 1].as_str();
-        let asks = before == "is" && word != "not" || before == "not" && at > 1 && words[at - 2] == "is";
+        let before = words[at - 1];
+        let asks = before == "is" && *word != "not" || before == "not" && at > 1 && words[at - 2] == "is";
+        // A collection's name has dots.
+        let dotted = words[at + 1..].chunks_exact(2).take_while(|pair| pair[0] == ".");
+        let word = &dotted.fold((*word).to_owned(), |name, pair| format!("{name}.{}", pair[1]));
         let known = |name: &str| {
             let source = if asks { format!("'' is {name}") } else { format!("'' | {name}") };
             let made = env::strict().compile_expression(&source).and_then(|made| made.eval(()));

@@ -166,7 +166,7 @@ fn judge(view: &Arc<View>, condition: &Value) -> Result<bool, minijinja::Error> 
 }
 
 /// The expression of a text that is nothing but one `{{ expression }}`.
-fn lone(text: &str) -> Option<&str> {
+pub(super) fn lone(text: &str) -> Option<&str> {
     let inner = text.strip_prefix("{{")?.strip_suffix("}}")?;
     source::is_whole(inner).then_some(inner)
 }
@@ -371,8 +371,9 @@ fn note_culprit(view: &View, source: &str) {
 /// Whether what is undefined was worked with where nothing deals with it: compared, added, shown. A word such as
 /// `default` somewhere else in the text does not excuse that.
 fn is_used(error: &minijinja::Error, source: &str) -> bool {
-    let operators = ["==", "!=", "<", ">", "not ", "in ", "and ", "or ", "if ", "else", "+", "-", "*", "/", "~", "%"];
-    let compares = |text: &str| operators[..6].iter().any(|operator| text.contains(operator));
+    let comparing = ["==", "!=", "<", ">", "not ", "in "];
+    let others = ["and ", "or ", "if ", "else", "+", "-", "*", "/", "~", "%"];
+    let compares = |text: &str| comparing.iter().any(|operator| text.contains(operator));
     let Some(range) = error.range() else {
         // Operators tell no place.
         return compares(source);
@@ -391,7 +392,9 @@ fn is_used(error: &minijinja::Error, source: &str) -> bool {
             _ => break,
         };
     }
-    after.is_empty() || after.starts_with("}}") || operators.iter().any(|operator| after.starts_with(operator))
+    after.is_empty()
+        || after.starts_with("}}")
+        || comparing.iter().chain(&others).any(|operator| after.starts_with(operator))
 }
 
 /// Strictly first; when something was undefined and the text deals with that, once more with chaining allowed.

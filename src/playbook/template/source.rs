@@ -169,12 +169,13 @@ fn joined(text: &str, quote: char) -> String {
 
 /// A piece of an expression and where it stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Token<'a> {
-    text: &'a str,
+pub(super) struct Token<'a> {
+    pub(super) text: &'a str,
     at: usize,
 }
 
-fn tokens(source: &str) -> Vec<Token<'_>> {
+/// The pieces of an expression.
+pub(super) fn tokens(source: &str) -> Vec<Token<'_>> {
     let bytes = source.as_bytes();
     let mut found = Vec::new();
     let mut at = 0;

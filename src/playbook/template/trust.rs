@@ -12,7 +12,7 @@ use std::{
 
 use serde_json::Value;
 
-use super::{View, has_marks};
+use super::{View, has_marks, render};
 
 /// What is said of a text that must not be evaluated.
 pub const UNTRUSTED: &str = "Encountered untrusted template or expression.";
@@ -87,8 +87,7 @@ pub(super) fn holds(view: &Arc<View>, path: &str, depth: usize) -> Option<Value>
 fn open(view: &Arc<View>, value: Value, depth: usize) -> Option<Value> {
     match &value {
         Value::String(text) if !text.starts_with(RAW) && has_marks(text) => {
-            let inner = text.trim().strip_prefix("{{")?.strip_suffix("}}")?;
-            holds(view, inner.trim(), depth + 1)
+            holds(view, render::lone(text.trim())?.trim(), depth + 1)
         }
         _ => Some(value),
     }
