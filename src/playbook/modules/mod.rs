@@ -36,6 +36,7 @@ mod fetch;
 mod file;
 mod find;
 mod firewalld;
+mod gem;
 mod get_url;
 mod getent;
 mod git;
@@ -65,6 +66,7 @@ mod service_facts;
 mod set_stats;
 mod setup;
 mod small;
+mod snap;
 mod stat;
 mod synchronize;
 mod sysctl;
@@ -127,6 +129,7 @@ pub static ALL: &[&Module] = &[
     &firewalld::FIREWALLD,
     &get_url::GET_URL,
     &getent::GETENT,
+    &gem::GEM,
     &git::GIT,
     &group::GROUP,
     &ini_file::INI_FILE,
@@ -162,6 +165,7 @@ pub static ALL: &[&Module] = &[
     &setup::SETUP,
     &small::HOSTNAME,
     &small::SLURP,
+    &snap::SNAP,
     &small::TEMPFILE,
     &stat::STAT,
     &synchronize::SYNCHRONIZE,
