@@ -122,7 +122,6 @@ pub(super) fn climb(them: &Become) -> Result<Vec<u8>, Error> {
 }
 
 /// What is written after `go` when `su` asks for a password, and the word that the root shell says then.
-#[derive(Debug)]
 pub(super) struct Typed {
     pub(super) text: Vec<u8>,
     mark: String,
