@@ -434,7 +434,7 @@ impl Link {
         };
         self.write(line).await?;
         let mut raw = go.await.map_err(|_| Error::Closed("the shell was closed".into()))??;
-        if let (Some(typed), "go") = (typed, raw.last.head.as_str()) {
+        if let Some(typed) = typed.filter(|_| raw.last.head == "go") {
             let inside = self.expect(None, "becoming root", Duration::from_secs(30));
             self.write(typed.text).await?;
             raw = inside.await.map_err(|_| Error::Closed("the shell was closed".into()))??;
