@@ -70,6 +70,11 @@ export function moment(at: string | number, locale: string, zone = timeZone(), s
   }).format(new Date(at));
 }
 
+/** A sentence of the server, with its moments in the person's zone. */
+export function withMoments(text: string, locale: string): string {
+  return text.replace(/\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z\b/g, (at) => moment(at, locale));
+}
+
 /** `14:05:09`, in the person's zone. */
 export function clock(at: string | number, locale: string): string {
   return new Intl.DateTimeFormat(regional(locale), { timeStyle: 'medium', timeZone: timeZone() }).format(

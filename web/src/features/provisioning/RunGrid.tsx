@@ -7,8 +7,9 @@ import { Loading, Refusal } from '@/ui/states';
 import { gridOf, type Cell, type Grid } from './grid';
 import { MOST_STEPS, useSteps } from './queries';
 import { useChoice } from './RunLog';
-import { STATUSES, statusLetter, statusTone, type Status } from './state';
+import { apart, statusLetter, statusTone, type Status } from './state';
 
+const ORDER: Status[] = ['ok', 'changed', 'failed', 'skipped', 'unreachable'];
 const HEIGHT = 32;
 const MARGIN = 8;
 
@@ -45,7 +46,7 @@ function Legend() {
   const { t } = useTranslation('runs');
   return (
     <span className="d-flex flex-wrap gap-3 small text-body-secondary">
-      {(['ok', 'changed', 'failed', 'skipped', 'unreachable'] as const).map((status) => (
+      {ORDER.map((status) => (
         <span key={status} className="d-inline-flex align-items-center gap-1">
           <span className={`status-letter tone-${statusTone(status)}`} aria-hidden="true">
             {statusLetter(status)}
@@ -73,8 +74,8 @@ function GridTable({
   const [active, setActive] = useState({ row: 0, column: 0 });
   const from = Math.max(0, Math.floor(top / HEIGHT) - MARGIN);
   const to = Math.min(grid.machines.length, from + 2 * MARGIN + 30);
-  const counts = STATUSES.filter((status) =>
-    Object.values(run.summary).some((machine) => machine[status] > 0),
+  const counts = ORDER.filter((status) =>
+    Object.values(run.summary).some((machine) => apart(machine)[status] > 0),
   );
   const move = (event: KeyboardEvent) => {
     const steps: Record<string, [number, number]> = {
@@ -124,7 +125,12 @@ function GridTable({
               </th>
             ))}
             {grid.columns.map((column, i) => (
-              <th key={i} scope="col" title={plainText(column.task)}>
+              <th
+                key={i}
+                scope="col"
+                title={plainText(column.task)}
+                className={i === 0 ? 'first-task' : undefined}
+              >
                 <span className="task-name">
                   {plainText(column.task)}
                   {column.nth > 1 && ` (${column.nth})`}
@@ -141,7 +147,8 @@ function GridTable({
           )}
           {grid.machines.slice(from, to).map((machine, i) => {
             const row = from + i;
-            const summary = run.summary[machine];
+            const all = run.summary[machine];
+            const summary = all && apart(all);
             return (
               <tr key={machine} aria-rowindex={row + 2}>
                 <th scope="row">{machine}</th>
@@ -168,7 +175,7 @@ function GridTable({
                   </td>
                 ))}
                 {grid.columns.map((column, place) => (
-                  <td key={place}>
+                  <td key={place} className={place === 0 ? 'first-task' : undefined}>
                     <GridCell
                       cell={grid.cells.get(machine)?.get(place)}
                       at={`${row}.${place}`}

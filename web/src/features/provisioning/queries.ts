@@ -9,7 +9,7 @@ export interface RunChoice {
   reservation?: string;
 }
 
-export function useRuns(choice: RunChoice) {
+export function useRuns(choice: RunChoice, refetchInterval = 60_000) {
   return useList<RunView>({
     key: ['runs', 'list', choice],
     page: (cursor, signal) =>
@@ -19,7 +19,7 @@ export function useRuns(choice: RunChoice) {
           signal,
         }),
       ),
-    refetchInterval: 60_000,
+    refetchInterval,
   });
 }
 

@@ -51,13 +51,19 @@ export function runTook(run: Pick<RunView, 'started_at' | 'finished_at'>, now: n
   return Math.max(0, end - Date.parse(run.started_at));
 }
 
+/** Each task once: the engine counts what changed as ok, too. */
+export function apart(counts: Counts): Counts {
+  return { ...counts, ok: Math.max(0, counts.ok - counts.changed) };
+}
+
 /** Counts of all machines together; null before the run has ended. */
 export function total(summary: Record<string, Counts>): Counts | null {
   const all = Object.values(summary);
   if (all.length === 0) return null;
   const sum = { ok: 0, changed: 0, failed: 0, skipped: 0, unreachable: 0 };
   for (const counts of all) {
-    for (const status of STATUSES) sum[status] += counts[status];
+    const each = apart(counts);
+    for (const status of STATUSES) sum[status] += each[status];
   }
   return sum;
 }

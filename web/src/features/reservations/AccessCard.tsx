@@ -10,12 +10,13 @@ import { Tone } from '@/ui/Tone';
 import { knownHost, showByCurl, sshByBerth } from './access';
 import { forgetPassword, useMadePassword } from './secrets';
 import { seatTone } from './state';
+import { placesOf } from './words';
 
 /** How to get to the machines. Secrets are in the page only while they are looked at. */
 export function AccessCard({ reservation, isOwner }: { reservation: ReservationView; isOwner: boolean }) {
   const { t } = useTranslation('reservations');
-  const places = reservation.machines.filter((place) => place.state !== 'closed');
-  const first = places[0];
+  const places = placesOf(reservation).filter((place) => place.ssh ?? place.error);
+  const [first] = reservation.machines;
   if (!first) return null;
   return (
     <Panel title={t('access.title')}>
@@ -27,6 +28,7 @@ export function AccessCard({ reservation, isOwner }: { reservation: ReservationV
           <CopyButton text={first.username} />
         </dd>
       </dl>
+      {places.length === 0 && <p className="text-body-secondary">{t('access.soon')}</p>}
       <ul className="list-unstyled d-grid gap-4 mb-3 grid-content">
         {places.map((place) => (
           <Place key={place.machine} reservation={reservation} place={place} isOwner={isOwner} />
@@ -81,8 +83,8 @@ function Place({
       {place.error && <p className="small text-danger mb-2">{place.error}</p>}
       {place.ssh && <CodeLine text={place.ssh} />}
       {place.ssh && place.host_key_fingerprint && (
-        <p className="small text-body-secondary mb-0 mt-1 d-flex flex-wrap align-items-center gap-2">
-          <span className="text-break">
+        <p className="small text-body-secondary mb-0 mt-2 d-flex flex-wrap flex-xl-nowrap align-items-center gap-2">
+          <span className="text-break me-auto">
             {t('access.hostKey')} <code className="text-body">{place.host_key_fingerprint}</code>
           </span>
           {known && <CopyButton text={known} label={t('access.knownHosts')} />}

@@ -1,4 +1,5 @@
 import { useTranslation } from 'react-i18next';
+import { withMoments } from '@/lib/time';
 import { Moment } from '@/ui/Moment';
 import { Button } from '@/ui/Button';
 import { Panel } from '@/ui/Page';
@@ -7,7 +8,7 @@ import { useReservationHistory } from './queries';
 
 /** What happened, newest first. */
 export function History({ id }: { id: string }) {
-  const { t } = useTranslation(['reservations', 'common']);
+  const { t, i18n } = useTranslation(['reservations', 'common']);
   const list = useReservationHistory(id);
   // Each line a run wrote is an event, too; those are the log's.
   const items = list.items?.filter((event) => event.kind !== 'provision.progress');
@@ -28,7 +29,7 @@ export function History({ id }: { id: string }) {
               </span>
               <span className="text-break">
                 {event.machine && <strong>{event.machine} </strong>}
-                {sentence(event.message)}
+                {sentence(withMoments(event.message, i18n.language))}
               </span>
             </li>
           ))}

@@ -30,7 +30,7 @@ export function TimePanel({
         <dd>
           <Moment at={reservation.starts_at} as="absolute" />
         </dd>
-        <dt>{t(isActive || isEnding(state) ? 'time.ends' : 'time.endsAbout')}</dt>
+        <dt>{t(isActive ? 'time.ends' : isEnding(state) ? 'time.wasToEnd' : 'time.endsAbout')}</dt>
         <dd>
           <Moment at={reservation.expires_at} as="absolute" />
         </dd>

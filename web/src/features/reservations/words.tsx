@@ -1,6 +1,7 @@
 import { useTranslation } from 'react-i18next';
 import { Link } from 'react-router';
-import type { ReservationView } from '@/api/schema';
+import type { PlaceView, ReservationView } from '@/api/schema';
+import { byName } from '@/features/provisioning/grid';
 import { paths } from '@/lib/paths';
 import { Countdown, Moment } from '@/ui/Moment';
 import { Tone } from '@/ui/Tone';
@@ -20,11 +21,16 @@ export function StateTone({ state }: { state: string }) {
   );
 }
 
+/** Its machines by name. */
+export function placesOf(reservation: ReservationView): PlaceView[] {
+  return [...reservation.machines].sort((a, b) => byName(a.machine, b.machine));
+}
+
 /** The machines of a reservation, or how many it waits for. */
 export function useName(): (reservation: ReservationView) => string {
   const { t } = useTranslation('reservations');
   return (reservation) => {
-    const names = reservation.machines.map((place) => place.machine);
+    const names = placesOf(reservation).map((place) => place.machine);
     if (names.length === 0) return t('machines', { count: reservation.count });
     const shown = names.slice(0, 2).join(', ');
     return names.length > 2 ? t('namesAndMore', { names: shown, count: names.length - 2 }) : shown;

@@ -3,6 +3,7 @@ import { useTranslation } from 'react-i18next';
 import { Link, useParams } from 'react-router';
 import type { ReservationView } from '@/api/schema';
 import { useMe } from '@/api/session';
+import { byName } from '@/features/provisioning/grid';
 import { RunLog } from '@/features/provisioning/RunLog';
 import { useRun, useRuns } from '@/features/provisioning/queries';
 import { AccessCard } from '@/features/reservations/AccessCard';
@@ -105,7 +106,7 @@ function Shown({ reservation }: { reservation: ReservationView }) {
     >
       <div className="row g-4">
         <div className="col-lg-8 d-grid gap-4 align-content-start grid-content">
-          {isMoving(state) && <ProgressOf reservation={reservation} />}
+          {isMoving(state) && <Progress reservation={reservation} />}
           {!isEnding(state) && state !== 'queued' && (
             <AccessCard reservation={reservation} isOwner={isOwner} />
           )}
@@ -136,11 +137,6 @@ function Shown({ reservation }: { reservation: ReservationView }) {
   );
 }
 
-function ProgressOf({ reservation }: { reservation: ReservationView }) {
-  const { data: run } = useRun(reservation.runs.at(-1));
-  return <Progress reservation={reservation} run={run} />;
-}
-
 /** The logs of what was done, the latest first; each run is one. */
 function Logs({ reservation }: { reservation: ReservationView }) {
   const { t } = useTranslation(['reservations', 'runs']);
@@ -156,7 +152,7 @@ function Logs({ reservation }: { reservation: ReservationView }) {
           label={t('runsOf')}
           options={[...items].reverse().map((one) => ({
             value: one.id,
-            text: `${t(`runs:kind.${one.kind}`)} · ${one.machines.slice(0, 2).join(', ')}${one.machines.length > 2 ? ' …' : ''}`,
+            text: `${t(`runs:kind.${one.kind}`)} · ${[...one.machines].sort(byName).slice(0, 2).join(', ')}${one.machines.length > 2 ? ' …' : ''}`,
           }))}
           value={id ?? null}
           onChoose={(value) => setChosen(value === latest ? null : value)}
