@@ -574,6 +574,27 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/reservations/{id}/terminals": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Ask for a terminal on a machine of one's own reservation.
+         * @description The answer is a ticket for `GET /api/terminal`: for one use, for 30 seconds. Terminals are the reserving user's,
+         *     also for admins.
+         */
+        post: operations["create_terminal"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/reserve": {
         parameters: {
             query?: never;
@@ -641,6 +662,30 @@ export interface paths {
         };
         /** The log of a run, line by line, as far as the filters let through. */
         get: operations["list_run_events"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/terminal": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Open a terminal: a WebSocket, with a ticket and from Berth's own page.
+         * @description Binary messages are output and input. Text messages are JSON. From the server: `ready` with the `session` to come
+         *     back to, `backlog` with the number of `bytes` of earlier output that follow, `closed` with a `reason` and a `code`:
+         *     `expired`, `exited`, `released`, `unreachable` or `replaced`. From the client: `resize` with `cols` and `rows`, `ack`
+         *     with the number of `bytes` shown since the last one; above 256 KiB without it, output waits. A message of the client
+         *     is at most 1 MiB. A terminal whose socket is lost waits a minute.
+         */
+        get: operations["open_terminal"];
         put?: never;
         post?: never;
         delete?: never;
@@ -899,6 +944,13 @@ export interface components {
         CreateSshKey: {
             name?: string;
             public_key: string;
+        };
+        /** @description Which machine. */
+        CreateTerminal: {
+            /** @description The machine's name; it must be one of the reservation's. */
+            machine: string;
+            /** @description A terminal to come back to: the `session` that its socket told. Without it a new one is opened. */
+            session?: string | null;
         };
         /** @description An access token to make. */
         CreateToken: {
@@ -1773,6 +1825,15 @@ export interface components {
             /** @description As they were. */
             unchanged: number;
         };
+        /** @description The right to open a terminal, once and soon. */
+        TicketView: {
+            /** @description Until when. */
+            expires_at: string;
+            /** @description For `GET /api/terminal`; good for one use. */
+            ticket: string;
+            /** @description Where to open the WebSocket. */
+            url: string;
+        };
         /** @description What a person holds after signing in. The refresh token is in the cookie `berth_refresh`. */
         TokenView: {
             /** @description For the header `Authorization: Bearer`. */
@@ -1900,6 +1961,7 @@ export type CreateMachine = components['schemas']['CreateMachine'];
 export type CreateReservation = components['schemas']['CreateReservation'];
 export type CreateSession = components['schemas']['CreateSession'];
 export type CreateSshKey = components['schemas']['CreateSshKey'];
+export type CreateTerminal = components['schemas']['CreateTerminal'];
 export type CreateToken = components['schemas']['CreateToken'];
 export type CreateUser = components['schemas']['CreateUser'];
 export type Effect = components['schemas']['Effect'];
@@ -1954,6 +2016,7 @@ export type SshKeyView = components['schemas']['SshKeyView'];
 export type State = components['schemas']['State'];
 export type Status = components['schemas']['Status'];
 export type Summary = components['schemas']['Summary'];
+export type TicketView = components['schemas']['TicketView'];
 export type TokenView = components['schemas']['TokenView'];
 export type UpdateMachine = components['schemas']['UpdateMachine'];
 export type UpdateMe = components['schemas']['UpdateMe'];
@@ -3408,6 +3471,57 @@ export interface operations {
             };
         };
     };
+    create_terminal: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CreateTerminal"];
+            };
+        };
+        responses: {
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TicketView"];
+                };
+            };
+            /** @description the reservation is somebody else's */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemBody"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description not now: the reservation is not active, or too many are open */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
     reserve_by_get: {
         parameters: {
             query?: {
@@ -3631,6 +3745,49 @@ export interface operations {
                 };
             };
             422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    open_terminal: {
+        parameters: {
+            query: {
+                /** @description The ticket. */
+                ticket: string;
+                /** @description Characters in a line, 80 unless given; 2 to 1000. */
+                cols?: number;
+                /** @description Lines, 24 unless given; 1 to 1000. */
+                rows?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description the terminal */
+            101: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description this is no WebSocket */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description the ticket is not valid, or another site asks */
+            403: {
                 headers: {
                     [name: string]: unknown;
                 };
