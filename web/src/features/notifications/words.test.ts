@@ -26,7 +26,7 @@ describe('a piece of news', () => {
   });
 
   it('has a text of its own for every kind that is known', () => {
-    const data = { minutes: 5, expires_at: '2026-11-21T12:05:00Z' } as never;
+    const data = { seconds_remaining: 290, expires_at: '2026-11-21T12:05:00Z' } as never;
     for (const kind of [
       'reservation.active',
       'reservation.failed',
@@ -37,6 +37,7 @@ describe('a piece of news', () => {
       const texts = english.news as unknown as Record<string, Record<string, string>>;
       expect(texts[slice ?? '']?.[word ?? ''], kind).toBeTruthy();
     }
+    expect(newsOf(event('reservation.reminder', { data }), 'en').values.count).toBe(5);
     expect(newsOf(event('moon.full'), 'en').key).toBeNull();
     expect(newsOf(event('reservation.reminder'), 'en').key).toBeNull();
     expect(newsOf(event('reservation.accepted', { data: { state: 'queued' } as never }), 'en').key).toBe(

@@ -34,13 +34,19 @@ function text(value: unknown): string {
   return typeof value === 'string' ? value : '';
 }
 
+/** The server's `null` is nothing more to say. */
+function fields(value: unknown): Record<string, unknown> {
+  return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {};
+}
+
 export function newsOf(event: EventView, language: string): News {
-  const data = (event.data ?? {}) as Record<string, unknown>;
+  const data = fields(event.data);
   const ends = text(data.expires_at);
   const username = text(data.username);
   const values = {
     time: ends && moment(ends, language),
-    count: typeof data.minutes === 'number' ? data.minutes : 0,
+    // A short reservation is reminded late: what is left counts, not which reminder it is.
+    count: typeof data.seconds_remaining === 'number' ? Math.round(data.seconds_remaining / 60) : 0,
     machine: event.machine ?? '',
     name: username,
   };
