@@ -55,7 +55,7 @@ function ThemeChoice() {
   const name = useId();
   return (
     <fieldset className="mb-3">
-      <legend className="form-label fs-6">{t('shell:theme')}</legend>
+      <legend className="form-label fs-4">{t('look.theme')}</legend>
       <div className="btn-group">
         {THEMES.map((value) => (
           <Fragment key={value}>
