@@ -44,6 +44,7 @@ export const router = createBrowserRouter([
       page('/reservations/:id', () => import('./reservations/ReservationPage')),
       page('/runs', () => import('./runs/RunsPage')),
       page('/runs/:id', () => import('./runs/RunPage')),
+      page('/reservations/:id/terminal/:machine', () => import('./reservations/TerminalPage')),
       { path: '*', element: <Nowhere /> },
     ],
   },
