@@ -1,4 +1,5 @@
 import i18next, { type ResourceLanguage } from 'i18next';
+import { useSyncExternalStore } from 'react';
 import { initReactI18next } from 'react-i18next';
 import { preferences } from './preferences';
 
@@ -61,4 +62,14 @@ export async function startI18n() {
   const follow = () => speak(wanted()).catch(() => undefined);
   await follow();
   preferences.watch(() => void follow());
+}
+
+function watchLanguage(listener: () => void) {
+  i18next.on('languageChanged', listener);
+  return () => i18next.off('languageChanged', listener);
+}
+
+/** The page's language, for what is drawn hundreds of times: `useTranslation` costs more than a row of a table. */
+export function useLanguage(): string {
+  return useSyncExternalStore(watchLanguage, () => i18next.language);
 }

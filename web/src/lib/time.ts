@@ -52,8 +52,11 @@ export function useNow(): number {
   return useSecond() + ahead;
 }
 
+let browserZone: string | undefined;
+
 export function timeZone(): string {
-  return preferences.get().timeZone ?? Intl.DateTimeFormat().resolvedOptions().timeZone;
+  browserZone ??= Intl.DateTimeFormat().resolvedOptions().timeZone;
+  return preferences.get().timeZone ?? browserZone;
 }
 
 /** The language as the browser's region writes it: `en` is `en-GB` for who asks for that. */
@@ -61,13 +64,22 @@ function regional(language: string): string {
   return navigator.languages.find((tag) => tag.startsWith(`${language}-`)) ?? language;
 }
 
+/** Making one takes longer than drawing a row of a table, so each is made once. */
+const formats = new Map<string, Intl.DateTimeFormat>();
+const words = new Map<string, Intl.RelativeTimeFormat>();
+
+function formatOf(locale: string, options: Intl.DateTimeFormatOptions): Intl.DateTimeFormat {
+  const tag = regional(locale);
+  const key = [tag, options.dateStyle, options.timeStyle, options.timeZone].join();
+  const known = formats.get(key) ?? new Intl.DateTimeFormat(tag, options);
+  formats.set(key, known);
+  return known;
+}
+
 /** `23 Nov 2026, 14:05`, in the person's zone. */
 export function moment(at: string | number, locale: string, zone = timeZone(), seconds = false): string {
-  return new Intl.DateTimeFormat(regional(locale), {
-    dateStyle: 'medium',
-    timeStyle: seconds ? 'medium' : 'short',
-    timeZone: zone,
-  }).format(new Date(at));
+  const timeStyle = seconds ? 'medium' : 'short';
+  return formatOf(locale, { dateStyle: 'medium', timeStyle, timeZone: zone }).format(new Date(at));
 }
 
 /** A sentence of the server, with its moments in the person's zone. */
@@ -77,20 +89,19 @@ export function withMoments(text: string, locale: string): string {
 
 /** `14:05:09`, in the person's zone. */
 export function clock(at: string | number, locale: string): string {
-  return new Intl.DateTimeFormat(regional(locale), { timeStyle: 'medium', timeZone: timeZone() }).format(
-    new Date(at),
-  );
+  return formatOf(locale, { timeStyle: 'medium', timeZone: timeZone() }).format(new Date(at));
 }
 
 /** `in 3 hours`, `2 minutes ago`. */
 export function relative(at: string | number, locale: string, from = now()): string {
   const seconds = Math.round((new Date(at).getTime() - from) / 1000);
-  const words = new Intl.RelativeTimeFormat(locale, { numeric: 'auto' });
+  const known = words.get(locale) ?? new Intl.RelativeTimeFormat(locale, { numeric: 'auto' });
+  words.set(locale, known);
   const size = Math.abs(seconds);
-  if (size < 45) return words.format(0, 'second');
-  if (size < 45 * 60) return words.format(Math.round(seconds / 60), 'minute');
-  if (size < 22 * 3600) return words.format(Math.round(seconds / 3600), 'hour');
-  return words.format(Math.round(seconds / 86_400), 'day');
+  if (size < 45) return known.format(0, 'second');
+  if (size < 45 * 60) return known.format(Math.round(seconds / 60), 'minute');
+  if (size < 22 * 3600) return known.format(Math.round(seconds / 3600), 'hour');
+  return known.format(Math.round(seconds / 86_400), 'day');
 }
 
 /** `1:02:03`, `4:05`; days in front as `2 d 1:02:03`. */

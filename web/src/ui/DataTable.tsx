@@ -4,12 +4,13 @@ import {
   getSortedRowModel,
   useReactTable,
   type ColumnDef,
+  type Row,
   type RowData,
   type SortingState,
 } from '@tanstack/react-table';
 import { useVirtualizer } from '@tanstack/react-virtual';
 import { ArrowDown, ArrowUp, ArrowUpDown } from 'lucide-react';
-import { useRef, useState, type ReactNode } from 'react';
+import { memo, useRef, useState, type ReactNode } from 'react';
 import { useTranslation } from 'react-i18next';
 import { Failure, Loading } from './states';
 
@@ -79,7 +80,7 @@ export function DataTable<T>({
     count: all.length,
     getScrollElement: () => box.current,
     estimateSize: () => ROW,
-    overscan: 12,
+    overscan: 8,
     onChange: (instance) => {
       const end = instance.getVirtualItems().at(-1)?.index ?? 0;
       if (more && all.length > 0 && all.length - 20 <= end) more();
@@ -145,18 +146,13 @@ export function DataTable<T>({
             const row = all[item.index];
             if (!row) return null;
             return (
-              <tr
+              <BodyRow
                 key={row.id}
-                aria-rowindex={item.index + 2}
-                style={{ height: ROW }}
-                className={selected?.has(row.id) ? 'table-active' : undefined}
-              >
-                {row.getVisibleCells().map((c) => (
-                  <td key={c.id} className={cell(c.column.columnDef.meta)}>
-                    {flexRender(c.column.columnDef.cell, c.getContext())}
-                  </td>
-                ))}
-              </tr>
+                row={row as Row<unknown>}
+                index={item.index}
+                isSelected={selected?.has(row.id) ?? false}
+                columns={columns}
+              />
             );
           })}
           {after > 0 && <Spacer height={after} />}
@@ -165,6 +161,29 @@ export function DataTable<T>({
     </div>
   );
 }
+
+/** Scrolling draws the rows that come into sight, and not those that stay there. */
+const BodyRow = memo(function BodyRow({
+  row,
+  index,
+  isSelected,
+}: {
+  row: Row<unknown>;
+  index: number;
+  isSelected: boolean;
+  /** The same row has other cells when these change. */
+  columns: unknown;
+}) {
+  return (
+    <tr aria-rowindex={index + 2} style={{ height: ROW }} className={isSelected ? 'table-active' : undefined}>
+      {row.getVisibleCells().map((c) => (
+        <td key={c.id} className={cell(c.column.columnDef.meta)}>
+          {flexRender(c.column.columnDef.cell, c.getContext())}
+        </td>
+      ))}
+    </tr>
+  );
+});
 
 function Spacer({ height }: { height: number }) {
   return (

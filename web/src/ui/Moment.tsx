@@ -1,5 +1,6 @@
 import { useEffect, useRef, useState } from 'react';
 import { useTranslation } from 'react-i18next';
+import { useLanguage } from '@/lib/i18n';
 import { countdown, moment, relative, useNow } from '@/lib/time';
 import { preferences } from '@/lib/preferences';
 import { useStore } from '@/lib/store';
@@ -12,12 +13,12 @@ export function Moment({
   at: string | null | undefined;
   as?: 'both' | 'relative' | 'absolute';
 }) {
-  const { i18n } = useTranslation();
+  const language = useLanguage();
   useStore(preferences);
   if (!at) return <>–</>;
-  const absolute = moment(at, i18n.language);
+  const absolute = moment(at, language);
   return (
-    <time dateTime={at} title={`${absolute}\n${moment(at, i18n.language, 'UTC', true)} UTC`}>
+    <time dateTime={at} title={`${absolute}\n${moment(at, language, 'UTC', true)} UTC`}>
       {as !== 'relative' && absolute}
       {as === 'both' && ' '}
       {as === 'both' ? (
@@ -32,8 +33,8 @@ export function Moment({
 }
 
 function Relative({ at }: { at: string }) {
-  const { i18n } = useTranslation();
-  return <>{relative(at, i18n.language, useNow())}</>;
+  const language = useLanguage();
+  return <>{relative(at, language, useNow())}</>;
 }
 
 const THRESHOLDS = [15, 5, 1, 0];

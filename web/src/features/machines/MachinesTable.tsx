@@ -8,10 +8,9 @@ import type { HolderView, MachineView } from '@/api/schema';
 import { paths } from '@/lib/paths';
 import { DataTable } from '@/ui/DataTable';
 import { Countdown, Moment } from '@/ui/Moment';
-import { Labels } from '@/ui/Tone';
+import { Labels, Tone } from '@/ui/Tone';
 import { inOrder } from './filter';
-import { MachineState } from './MachineState';
-import { healthOf, STATES } from './state';
+import { healthOf, LOOKS, STATES } from './state';
 
 const place = new Map(STATES.map((state, i) => [state, i]));
 
@@ -31,7 +30,7 @@ function columnsFor(t: TFunction<'machines'>, me: Me): ColumnDef<MachineView>[] 
       header: t('state'),
       accessorFn: ({ state }) => place.get(state) ?? 0,
       enableSorting: true,
-      cell: ({ row: { original } }) => <StateCell machine={original} />,
+      cell: ({ row: { original } }) => <StateCell machine={original} t={t} />,
       meta: { width: 9 },
     },
     {
@@ -88,12 +87,14 @@ export function addressOf({ host, port }: MachineView): string {
   return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
 }
 
-function StateCell({ machine }: { machine: MachineView }) {
-  const { t } = useTranslation('machines');
+function StateCell({ machine, t }: { machine: MachineView; t: TFunction<'machines'> }) {
+  const { tone, moving } = LOOKS[machine.state];
   const sick = healthOf(machine) === 'unwell' && machine.state !== 'quarantined';
   return (
     <span title={machine.reason ?? undefined}>
-      <MachineState state={machine.state} />
+      <Tone tone={tone} moving={moving}>
+        {t(`states.${machine.state}`)}
+      </Tone>
       {sick && (
         <span className="tone tone-bad ms-2" title={machine.last_error ?? undefined}>
           {t('healths.unwell')}

@@ -1,7 +1,6 @@
 import { useVirtualizer } from '@tanstack/react-virtual';
 import {
   memo,
-  useCallback,
   useEffect,
   useId,
   useLayoutEffect,
@@ -9,14 +8,17 @@ import {
   useRef,
   useState,
   type CSSProperties,
+  type FocusEvent,
   type KeyboardEvent,
+  type MouseEvent,
+  type PointerEvent,
 } from 'react';
 import { useTranslation } from 'react-i18next';
-import { Link } from 'react-router';
-import type { MachineView } from '@/api/schema';
+import { Link, useNavigate } from 'react-router';
+import type { MachineView, State } from '@/api/schema';
 import { paths } from '@/lib/paths';
 import { moved, rowsOf, type Grouping, type MapGroup } from './map';
-import { LOOKS } from './state';
+import { LOOKS, STATES } from './state';
 
 /** Up to this many machines each cell has room for a name. */
 const FEW = 150;
@@ -25,9 +27,23 @@ const LARGE = { width: 148, height: 40 };
 const HEAD = 44;
 const PAD = 16;
 
+/** Stands for a machine's name in a text that is made once for all. */
+const NAME = '{}';
+type Words = Record<State, { word: string; label: string }>;
+
+interface CellsProps {
+  machines: MachineView[];
+  /** How many cells stand before. */
+  start: number;
+  /** The cell that the tab key leads to, if it is here. */
+  at: number;
+  large: boolean;
+  words: Words;
+}
+
 /** A cell for each machine, in its state's colour and letter. Only the lines in sight are drawn. */
 export function PoolMap({ groups, grouping }: { groups: MapGroup[]; grouping: Grouping }) {
-  const { t } = useTranslation('available');
+  const { t } = useTranslation(['available', 'machines']);
   const hint = useId();
   const box = useRef<HTMLDivElement>(null);
   const [width, setWidth] = useState(0);
@@ -63,19 +79,59 @@ export function PoolMap({ groups, grouping }: { groups: MapGroup[]; grouping: Gr
     wanted.current = null;
     cell.focus({ preventScroll: true });
   });
+  const items = virtual.getVirtualItems();
+  const lineOf = (cell: number) =>
+    rows.findIndex(
+      (row) => row.kind === 'cells' && row.start <= cell && cell < row.start + row.machines.length,
+    );
+  // A cell out of sight is not drawn; then the tab key leads to the first one that is.
+  const isInSight = items.some(({ index }) => index === lineOf(at));
+  const first = items.map(({ index }) => rows[index]).find((row) => row?.kind === 'cells');
+  const stop = isInSight || first?.kind !== 'cells' ? at : first.start;
   const onKeyDown = (event: KeyboardEvent) => {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
-    const to = moved(rows, at, event.key);
+    const to = moved(rows, stop, event.key);
     if (to === null) return;
     event.preventDefault();
     wanted.current = to;
     setCurrent(to);
-    const line = rows.findIndex(
-      (row) => row.kind === 'cells' && row.start <= to && to < row.start + row.machines.length,
-    );
-    virtual.scrollToIndex(line, { align: 'auto' });
+    virtual.scrollToIndex(lineOf(to), { align: 'auto' });
   };
-  const focused = useCallback((cell: number) => setCurrent(cell), []);
+  // One listener for all cells: ten thousand links with listeners of their own are slow to draw.
+  const navigate = useNavigate();
+  const onClick = (event: MouseEvent) => {
+    if (event.button !== 0 || event.ctrlKey || event.metaKey || event.shiftKey || event.altKey) return;
+    const cell = (event.target as Element).closest('a[data-cell]');
+    const to = cell?.getAttribute('href');
+    if (!to) return;
+    event.preventDefault();
+    void navigate(to);
+  };
+  const onFocus = (event: FocusEvent) => {
+    const cell = (event.target as Element).getAttribute('data-cell');
+    if (cell !== null) setCurrent(Number(cell));
+  };
+  // Made when it is asked for: a tip for each of a thousand cells costs as much as the cells.
+  const onPointerOver = (event: PointerEvent) => {
+    const cell = (event.target as Element).closest<HTMLElement>('a[data-cell]');
+    if (!cell || cell.title) return;
+    const at = Number(cell.dataset.cell);
+    const row = rows.find(
+      (one) => one.kind === 'cells' && one.start <= at && at < one.start + one.machines.length,
+    );
+    const machine = row?.kind === 'cells' ? row.machines[at - row.start] : undefined;
+    if (machine) cell.title = titleOf(machine, words[machine.state].word);
+  };
+  const words = useMemo(
+    () =>
+      Object.fromEntries(
+        STATES.map((state) => {
+          const word = t(`machines:states.${state}`);
+          return [state, { word, label: t('cell', { name: NAME, state: word }) }];
+        }),
+      ) as Words,
+    [t],
+  );
   return (
     <>
       <p id={hint} className="visually-hidden">
@@ -84,40 +140,38 @@ export function PoolMap({ groups, grouping }: { groups: MapGroup[]; grouping: Gr
       <div
         ref={box}
         className={`pool-map ${size === LARGE ? 'is-large' : ''}`}
-        role="grid"
+        role="group"
         aria-label={t('mapLabel')}
         aria-describedby={hint}
-        aria-rowcount={rows.length}
-        aria-colcount={columns}
+        onPointerOver={onPointerOver}
         onKeyDown={onKeyDown}
+        onClick={onClick}
+        onFocus={onFocus}
       >
         <div
-          role="presentation"
           style={
             { height: virtual.getTotalSize(), position: 'relative', '--columns': columns } as CSSProperties
           }
         >
           {width > 0 &&
-            virtual.getVirtualItems().map((item) => {
+            items.map((item) => {
               const row = rows[item.index];
               if (!row) return null;
               return (
                 <div
                   key={item.key}
-                  role="row"
-                  aria-rowindex={item.index + 1}
-                  className="pool-map-row"
+                  className={`pool-map-row ${row.kind === 'cells' ? 'is-cells' : ''}`}
                   style={{ transform: `translateY(${item.start}px)`, height: item.size }}
                 >
                   {row.kind === 'head' ? (
-                    <Head group={row.group} grouping={grouping} columns={columns} />
+                    <Head group={row.group} grouping={grouping} />
                   ) : (
                     <Cells
                       machines={row.machines}
                       start={row.start}
-                      at={row.start <= at && at < row.start + row.machines.length ? at : -1}
+                      at={row.start <= stop && stop < row.start + row.machines.length ? stop : -1}
                       large={size === LARGE}
-                      focused={focused}
+                      words={words}
                     />
                   )}
                 </div>
@@ -129,7 +183,7 @@ export function PoolMap({ groups, grouping }: { groups: MapGroup[]; grouping: Gr
   );
 }
 
-function Head({ group, grouping, columns }: { group: MapGroup; grouping: Grouping; columns: number }) {
+function Head({ group, grouping }: { group: MapGroup; grouping: Grouping }) {
   const { t } = useTranslation('available');
   const { value, free, machines } = group;
   const label = grouping.by === 'label' && value !== null ? `${grouping.name}=${value}` : null;
@@ -140,8 +194,8 @@ function Head({ group, grouping, columns }: { group: MapGroup; grouping: Groupin
         ? t('without', { name: grouping.name })
         : (label ?? value ?? '');
   return (
-    <div role="rowheader" aria-colspan={columns} className="pool-map-head">
-      <span className="fw-bold text-truncate">{title}</span>
+    <div className="pool-map-head">
+      <h2 className="h4 mb-0 text-truncate">{title}</h2>
       <span className="small text-body-secondary numbers flex-shrink-0">
         {t('groupCount', { free, total: machines.length })}
       </span>
@@ -159,51 +213,38 @@ function Head({ group, grouping, columns }: { group: MapGroup; grouping: Groupin
 }
 
 /** One line of cells. It is drawn anew only when one of its machines changes or the focus comes or goes. */
-const Cells = memo(function Cells({
-  machines,
-  start,
-  at,
-  large,
-  focused,
-}: {
-  machines: MachineView[];
-  start: number;
-  at: number;
-  large: boolean;
-  focused: (cell: number) => void;
-}) {
-  const { t } = useTranslation(['available', 'machines']);
+const Cells = memo(function Cells({ machines, start, at, large, words }: CellsProps) {
   return machines.map((machine, i) => {
     const { tone, letter } = LOOKS[machine.state];
-    const state = t(`machines:states.${machine.state}`);
     const cell = start + i;
     return (
-      <span key={machine.name} role="gridcell" aria-colindex={i + 1} className="pool-map-place">
-        <Link
-          to={paths.machine(machine.name)}
-          className={`pool-map-cell tone-${tone} ${machine.state === 'ready' ? 'is-free' : ''}`}
-          data-cell={cell}
-          tabIndex={cell === at ? 0 : -1}
-          title={titleOf(machine, state)}
-          aria-label={t('cell', { name: machine.name, state })}
-          onFocus={() => focused(cell)}
-        >
-          <b aria-hidden="true">{letter}</b>
-          {large && <span className="text-truncate">{machine.name}</span>}
-        </Link>
-      </span>
+      <a
+        key={machine.name}
+        href={paths.machine(machine.name)}
+        className={`pool-map-cell tone-${tone} ${machine.state === 'ready' ? 'is-free' : ''}`}
+        data-cell={cell}
+        tabIndex={cell === at ? 0 : -1}
+        aria-label={words[machine.state].label.replace(NAME, machine.name)}
+      >
+        {large ? (
+          <>
+            <b aria-hidden="true">{letter}</b>
+            <span className="text-truncate">{machine.name}</span>
+          </>
+        ) : (
+          letter
+        )}
+      </a>
     );
   });
 }, sameCells);
 
-function sameCells(
-  a: { machines: MachineView[]; start: number; at: number; large: boolean },
-  b: { machines: MachineView[]; start: number; at: number; large: boolean },
-): boolean {
+function sameCells(a: CellsProps, b: CellsProps): boolean {
   return (
     a.start === b.start &&
     a.at === b.at &&
     a.large === b.large &&
+    a.words === b.words &&
     a.machines.length === b.machines.length &&
     a.machines.every((machine, i) => machine === b.machines[i])
   );
