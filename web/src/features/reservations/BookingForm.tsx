@@ -193,7 +193,7 @@ function LabelFields({
   const ANY = '\u0000';
   return (
     <fieldset className="mt-4">
-      <legend className="form-label fs-3 mb-2">{t('form.labels')}</legend>
+      <legend className="form-label fs-4 mb-2">{t('form.labels')}</legend>
       <div className="label-fields">
         {choices.map(({ key, values }) => (
           <SelectField

@@ -53,7 +53,7 @@ function Watch({ active }: { active: ReservationView[] }) {
     for (const { reservation, minutes, key } of due(active, heard, since, now)) {
       heard.add(key);
       if (preferences.get().toasts) {
-        say(t('endsIn', { count: minutes, name: name(reservation) }), minutes === 1 ? 'bad' : 'busy');
+        say(t('endsIn', { count: minutes, name: name(reservation) }), 'busy');
       }
     }
   });

@@ -13,7 +13,8 @@ describe('a warning of the end', () => {
     expect(at(15 * 60 - 19)).toEqual([]);
     expect(at(15 * 60 - 20)).toEqual([15]);
     expect(at(5 * 60 - 30)).toEqual([5]);
-    expect(at(50)).toEqual([1]);
+    expect(at(41)).toEqual([]);
+    expect(at(40)).toEqual([1]);
     expect(at(0)).toEqual([]);
   });
 

@@ -27,9 +27,8 @@ export function due(
     if (minutes === undefined || end <= now) return [];
     const at = end - minutes * 60_000;
     const key = heardKey(reservation.id, reservation.expires_at, minutes);
-    // Who comes to the page later sees the countdown; the last minute is worth a word of its own.
-    const patience = minutes === 1 ? 5000 : PATIENCE;
-    if (at < since || now < at + patience || heard.has(key)) return [];
+    // Who comes to the page later sees the countdown.
+    if (at < since || now < at + PATIENCE || heard.has(key)) return [];
     return [{ reservation, minutes, key }];
   });
 }

@@ -47,13 +47,16 @@ export default function NewReservationPage() {
     if (password) rememberPassword(reservation.id, password);
     await navigate(paths.reservation(reservation.id));
   });
-  if (pools.error && !pools.data) return <Failure error={pools.error} retry={() => void pools.refetch()} />;
   if (!pools.data) {
     return (
       <Page title={t('form.title')}>
-        <Panel>
-          <Loading lines={6} />
-        </Panel>
+        {pools.error ? (
+          <Failure error={pools.error} retry={() => void pools.refetch()} />
+        ) : (
+          <Panel>
+            <Loading lines={6} />
+          </Panel>
+        )}
       </Page>
     );
   }
@@ -84,19 +87,23 @@ export default function NewReservationPage() {
   };
   const count = countOf(draft.count) ?? 0;
   const ready = free.data?.available.length ?? 0;
+  const such = Object.values(free.data?.counts ?? {}).reduce((sum, one) => sum + one, 0);
   const short = !draft.later && !draft.wait && free.data !== undefined && ready < count;
   const first = Object.entries(faults).find(([name]) => touched || (name !== 'key' && name !== 'password'));
   const refused = first
     ? (words(first[1]) ?? null)
     : short
-      ? t('form.tooFew', { count: ready, wanted: count })
+      ? t(
+          such < count ? 'form.tooFewEver' : 'form.tooFew',
+          such < count ? { count: such } : { count: ready, wanted: count },
+        )
       : null;
   const ways = short
     ? [
         ...(ready > 0
           ? [{ text: t('form.takeFewer', { count: ready }), take: () => change({ count: String(ready) }) }]
           : []),
-        { text: t('form.takeLine'), take: () => change({ wait: true }) },
+        ...(such >= count ? [{ text: t('form.takeLine'), take: () => change({ wait: true }) }] : []),
       ]
     : [];
   return (

@@ -31,11 +31,15 @@ import { Failure, Loading, sentence } from '@/ui/states';
 import { say } from '@/ui/toasts';
 
 export default function ReservationPage() {
+  const { t } = useTranslation('reservations');
   const { id = '' } = useParams();
   const { data, error, refetch } = useReservation(id);
-  if (error && !data) return <Failure error={error} retry={() => void refetch()} />;
-  if (!data) return <Loading lines={8} />;
-  return <Shown key={id} reservation={data} />;
+  if (data) return <Shown key={id} reservation={data} />;
+  return (
+    <Page title={t('one')} above={<Link to={paths.reservations}>{t('title')}</Link>}>
+      {error ? <Failure error={error} retry={() => void refetch()} /> : <Loading lines={8} />}
+    </Page>
+  );
 }
 
 function again(reservation: ReservationView): string {

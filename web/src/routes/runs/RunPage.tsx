@@ -9,14 +9,19 @@ import { total } from '@/features/provisioning/state';
 import { paths } from '@/lib/paths';
 import { Moment } from '@/ui/Moment';
 import { Page, Panel } from '@/ui/Page';
-import { Failure, Loading } from '@/ui/states';
+import { Failure, Loading, sentence } from '@/ui/states';
 
 export default function RunPage() {
   const { t, i18n } = useTranslation('runs');
   const { id = '' } = useParams();
   const { data: run, error, refetch } = useRun(id);
-  if (error && !run) return <Failure error={error} retry={() => void refetch()} />;
-  if (!run) return <Loading lines={8} />;
+  if (!run) {
+    return (
+      <Page title={t('one')} above={<Link to={paths.runs}>{t('title')}</Link>}>
+        {error ? <Failure error={error} retry={() => void refetch()} /> : <Loading lines={8} />}
+      </Page>
+    );
+  }
   const name = t(`kind.${run.kind}`);
   const counts = total(run.summary);
   return (
@@ -36,7 +41,7 @@ export default function RunPage() {
         <Panel>
           {run.error && (
             <div className="alert alert-danger py-2" role="alert">
-              {run.error}
+              {sentence(run.error)}
             </div>
           )}
           {run.state === 'lost' && <div className="alert alert-warning py-2">{t('lostText')}</div>}
