@@ -33,7 +33,7 @@ pub fn to_json(value: &Jinja) -> Result<Value, Error> {
 }
 
 /// How many values one value may hold, at all its depths: lists that hold a list many times take no room by themselves.
-pub const MOST_VALUES: usize = 4_000_000;
+pub const MOST_VALUES: usize = 2_000_000;
 
 /// Counts a value.
 pub fn count(left: &mut usize) -> Result<(), Error> {
