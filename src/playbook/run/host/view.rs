@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use super::{HostRun, Stop};
 use crate::playbook::{
     ast::Task,
-    run::{Gathering, Known, Run, lock, prepare::Manner, special},
+    run::{Gathering, Known, Run, flight::Flight, lock, prepare::Manner, special},
     template::{self, Facts, Layer, View},
     yaml,
 };
@@ -187,7 +187,7 @@ impl HostRun<'_> {
         view.vault = self.run.options.vault.clone();
         view.busy = !self.queue.is_empty() && self.is_here(&view);
         view.coming.over = view.layers.len() - stronger;
-        view.coming.names = self.queue.iter().flat_map(|flight| flight.facts()).copied().collect();
+        view.coming.names = self.queue.iter().flat_map(Flight::facts).copied().collect();
         view
     }
 
