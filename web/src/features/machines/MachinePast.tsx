@@ -1,10 +1,11 @@
 import { useTranslation } from 'react-i18next';
 import { Link } from 'react-router';
+import { NewsText } from '@/features/notifications/NewsText';
 import { paths } from '@/lib/paths';
 import { Button } from '@/ui/Button';
 import { Moment } from '@/ui/Moment';
 import { Panel } from '@/ui/Page';
-import { Failure, Loading, sentence } from '@/ui/states';
+import { Failure, Loading } from '@/ui/states';
 import { Tone, type ToneName } from '@/ui/Tone';
 import { useHistoryOf, useRunsOf } from './queries';
 
@@ -81,7 +82,7 @@ export function HistoryPanel({ machine }: { machine: string }) {
           {past.items.map((event) => (
             <li key={event.id}>
               <span>
-                {sentence(event.message)}{' '}
+                <NewsText event={event} full />{' '}
                 {event.reservation_id && (
                   <Link to={paths.reservation(event.reservation_id)}>{t('reservation')}</Link>
                 )}

@@ -38,6 +38,10 @@ describe('a piece of news', () => {
       expect(texts[slice ?? '']?.[word ?? ''], kind).toBeTruthy();
     }
     expect(newsOf(event('reservation.reminder', { data }), 'en').values.count).toBe(5);
+    expect(newsOf(event('machine.state', { data: { state: 'ready' } as never }), 'en').key).toBe(
+      'news.machine.state',
+    );
+    expect(newsOf(event('machine.state'), 'en').key).toBeNull();
     expect(newsOf(event('moon.full'), 'en').key).toBeNull();
     expect(newsOf(event('reservation.reminder'), 'en').key).toBeNull();
     expect(newsOf(event('reservation.accepted', { data: { state: 'queued' } as never }), 'en').key).toBe(

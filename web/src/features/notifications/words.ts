@@ -26,8 +26,17 @@ const TONES: Record<string, ToneName> = {
   'reservation.cleaning': 'clean',
   'reservation.closed': 'off',
   'reservation.failed': 'bad',
+  'machine.state': 'off',
   'machine.quarantined': 'bad',
   'account.pending': 'busy',
+};
+
+/** What a text cannot do without. */
+const NEEDS: Record<string, ('time' | 'count' | 'state')[]> = {
+  'reservation.active': ['time'],
+  'reservation.extended': ['time'],
+  'reservation.reminder': ['time', 'count'],
+  'machine.state': ['state'],
 };
 
 function text(value: unknown): string {
@@ -49,8 +58,9 @@ export function newsOf(event: EventView, language: string): News {
     count: typeof data.seconds_remaining === 'number' ? Math.round(data.seconds_remaining / 60) : 0,
     machine: event.machine ?? '',
     name: username,
+    state: text(data.state),
   };
-  const isNamed = event.kind !== 'reservation.reminder' || (ends !== '' && values.count > 0);
+  const isNamed = (NEEDS[event.kind] ?? []).every((name) => Boolean(values[name]));
   const key =
     event.kind === 'reservation.accepted' && data.state === 'queued' ? 'reservation.queued' : event.kind;
   return {

@@ -1,14 +1,14 @@
 import { useTranslation } from 'react-i18next';
-import { withMoments } from '@/lib/time';
+import { NewsText } from '@/features/notifications/NewsText';
 import { Moment } from '@/ui/Moment';
 import { Button } from '@/ui/Button';
 import { Panel } from '@/ui/Page';
-import { Failure, Loading, sentence } from '@/ui/states';
+import { Failure, Loading } from '@/ui/states';
 import { useReservationHistory } from './queries';
 
 /** What happened, newest first. */
 export function History({ id }: { id: string }) {
-  const { t, i18n } = useTranslation(['reservations', 'common']);
+  const { t } = useTranslation(['reservations', 'common']);
   const list = useReservationHistory(id);
   // Each line a run wrote is an event, too; those are the log's.
   const items = list.items?.filter((event) => event.kind !== 'provision.progress');
@@ -28,8 +28,7 @@ export function History({ id }: { id: string }) {
                 <Moment at={event.at} as="absolute" />
               </span>
               <span className="text-break">
-                {event.machine && <strong>{event.machine} </strong>}
-                {sentence(withMoments(event.message, i18n.language))}
+                <NewsText event={event} full />
               </span>
             </li>
           ))}

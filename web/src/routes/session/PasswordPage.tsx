@@ -17,12 +17,16 @@ export default function PasswordPage() {
   const navigate = useNavigate();
   const given = tokenOf(here);
   const [token, setToken] = useState(given);
-  if (given && given !== token) setToken(given);
+  const [isSet, setIsSet] = useState(false);
+  // A link that is opened while the page is there begins anew.
+  if (given && (given !== token || isSet)) {
+    setToken(given);
+    setIsSet(false);
+  }
   useEffect(() => {
     // The secret stays in memory: neither the address bar nor the history keeps it.
     if (given) void navigate(paths.password, { replace: true });
   }, [given, navigate]);
-  const [isSet, setIsSet] = useState(false);
   return (
     <DoorPage title={t('newPasswordTitle')}>
       {isSet ? (
