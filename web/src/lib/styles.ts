@@ -8,11 +8,12 @@ export function documentWithSheets(): { document: Document; release: () => void 
     made.delete(sheet);
     document.adoptedStyleSheets = document.adoptedStyleSheets.filter((other) => other !== sheet);
   };
+  /** Stands where a style element would: even an empty one is refused. */
   const styleElement = () => {
     const sheet = new CSSStyleSheet();
     made.add(sheet);
     document.adoptedStyleSheets = [...document.adoptedStyleSheets, sheet];
-    const element = document.createElement('style');
+    const element = document.createElement('template');
     Object.defineProperty(element, 'textContent', { set: (css: string) => sheet.replaceSync(css) });
     element.remove = () => {
       drop(sheet);
@@ -20,10 +21,19 @@ export function documentWithSheets(): { document: Document; release: () => void 
     };
     return element;
   };
+  /** An element whose `style` attribute is set the way that the policy allows. */
+  const plainElement = (tag: string) => {
+    const element = document.createElement(tag);
+    element.setAttribute = (name, value) => {
+      if (name === 'style') element.style.cssText = value;
+      else Element.prototype.setAttribute.call(element, name, value);
+    };
+    return element;
+  };
   const stand = new Proxy(document, {
     get(target, name) {
       if (name === 'createElement') {
-        return (tag: string) => (tag.toLowerCase() === 'style' ? styleElement() : target.createElement(tag));
+        return (tag: string) => (tag.toLowerCase() === 'style' ? styleElement() : plainElement(tag));
       }
       const value: unknown = Reflect.get(target, name, target);
       return typeof value === 'function' ? (value.bind(target) as unknown) : value;
