@@ -1,5 +1,5 @@
 import { ArrowDownToLine, ChevronRight } from 'lucide-react';
-import { useEffect, useLayoutEffect, useRef, useState, type ReactNode } from 'react';
+import { memo, useCallback, useEffect, useLayoutEffect, useRef, useState, type ReactNode } from 'react';
 import { useTranslation } from 'react-i18next';
 import { useSearchParams } from 'react-router';
 import type { RunLineView, RunView } from '@/api/schema';
@@ -254,12 +254,15 @@ function LogView({
   }, [count, follows]);
   useEffect(() => () => clearTimeout(settle.current), []);
 
-  const toggle = (index: number, message: string) =>
-    setUnfolded((before) => {
-      const after = new Map(before);
-      if (!after.delete(index)) after.set(index, unfoldedHeight(message));
-      return after;
-    });
+  const toggle = useCallback(
+    (index: number, message: string) =>
+      setUnfolded((before) => {
+        const after = new Map(before);
+        if (!after.delete(index)) after.set(index, unfoldedHeight(message));
+        return after;
+      }),
+    [],
+  );
   const shown = Array.from({ length: Math.max(0, to - from + 1) }, (_, i) => from + i);
   return (
     <div className="position-relative">
@@ -299,7 +302,7 @@ function LogView({
   );
 }
 
-function Line({
+const Line = memo(function Line({
   line,
   index,
   count,
@@ -374,4 +377,4 @@ function Line({
       )}
     </li>
   );
-}
+});

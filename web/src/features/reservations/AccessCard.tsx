@@ -16,28 +16,32 @@ import { placesOf } from './words';
 export function AccessCard({ reservation, isOwner }: { reservation: ReservationView; isOwner: boolean }) {
   const { t } = useTranslation('reservations');
   const places = placesOf(reservation).filter((place) => place.ssh ?? place.error);
-  const [first] = reservation.machines;
-  if (!first) return null;
+  const username = reservation.machines[0]?.username ?? reservation.owner;
+  const first = places[0];
   return (
     <Panel title={t('access.title')}>
       {isOwner && <Password reservation={reservation} />}
       <dl className="facts mb-3">
         <dt>{t('access.username')}</dt>
         <dd className="d-flex align-items-center gap-2">
-          <code className="text-body user-select-all">{first.username}</code>
-          <CopyButton text={first.username} />
+          <code className="text-body user-select-all">{username}</code>
+          <CopyButton text={username} />
         </dd>
       </dl>
-      {places.length === 0 && <p className="text-body-secondary">{t('access.soon')}</p>}
-      <ul className="list-unstyled d-grid gap-4 mb-3 grid-content">
-        {places.map((place) => (
-          <Place key={place.machine} reservation={reservation} place={place} isOwner={isOwner} />
-        ))}
-      </ul>
-      <div className="d-flex flex-wrap gap-2 align-items-center border-top pt-3">
-        <CopyButton text={sshByBerth(reservation.id, first.machine)} label={t('access.asBerth')} />
-        <CopyButton text={showByCurl(location.origin, reservation.id)} label={t('access.asCurl')} />
-      </div>
+      {places.length === 0 && <p className="text-body-secondary mb-0">{t('access.soon')}</p>}
+      {first && (
+        <>
+          <ul className="list-unstyled d-grid gap-4 mb-3 grid-content">
+            {places.map((place) => (
+              <Place key={place.machine} reservation={reservation} place={place} isOwner={isOwner} />
+            ))}
+          </ul>
+          <div className="d-flex flex-wrap gap-2 align-items-center border-top pt-3">
+            <CopyButton text={sshByBerth(reservation.id, first.machine)} label={t('access.asBerth')} />
+            <CopyButton text={showByCurl(location.origin, reservation.id)} label={t('access.asCurl')} />
+          </div>
+        </>
+      )}
     </Panel>
   );
 }

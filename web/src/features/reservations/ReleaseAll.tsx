@@ -60,7 +60,7 @@ export function ReleaseAllResult({ result, close }: { result: ReleaseAllView; cl
         <p className="px-4 pb-3 mb-0 text-body-secondary">{t('releaseAll.nothing')}</p>
       ) : (
         <div className="table-responsive">
-          <table className="table mb-0" aria-label={t('releaseAll.results')}>
+          <table className="table quiet-table mb-0" aria-label={t('releaseAll.results')}>
             <thead>
               <tr>
                 <th scope="col" className="ps-4">

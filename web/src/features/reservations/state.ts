@@ -84,6 +84,11 @@ export function whyNotRelease(reservation: ReservationView): string | null {
   return isEnding(reservation.state) ? 'refuse.ending' : null;
 }
 
+/** It is booked for a time to come, and not in line yet. */
+export function isLater(reservation: ReservationView, now: number): boolean {
+  return reservation.state === 'queued' && now < Date.parse(reservation.starts_at);
+}
+
 /** Whether the time that is left means something yet: until it is active, the end is an estimate. */
 export function isCounting(reservation: ReservationView): boolean {
   return reservation.state === 'active';

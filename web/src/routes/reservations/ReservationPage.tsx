@@ -12,9 +12,11 @@ import { ExtendDialog } from '@/features/reservations/ExtendDialog';
 import { History } from '@/features/reservations/History';
 import { Progress } from '@/features/reservations/Progress';
 import { TimePanel } from '@/features/reservations/TimePanel';
+import { Waiting } from '@/features/reservations/Waiting';
 import { release, usePools, useReservation } from '@/features/reservations/queries';
 import {
   isEnding,
+  isLater,
   isMoving,
   isOver,
   stateOf,
@@ -76,7 +78,7 @@ function Shown({ reservation }: { reservation: ReservationView }) {
       tab={name}
       lead={
         <>
-          {t(`words.${stateOf(state)}`, { count: reservation.count })}
+          {t(`words.${isLater(reservation, now()) ? 'later' : stateOf(state)}`, { count: reservation.count })}
           {isEnding(state) && reservation.reason && <> {sentence(reservation.reason)}</>}
         </>
       }
@@ -111,9 +113,8 @@ function Shown({ reservation }: { reservation: ReservationView }) {
       <div className="row g-4">
         <div className="col-lg-8 d-grid gap-4 align-content-start grid-content">
           {isMoving(state) && <Progress reservation={reservation} />}
-          {!isEnding(state) && state !== 'queued' && (
-            <AccessCard reservation={reservation} isOwner={isOwner} />
-          )}
+          {state === 'queued' && <Waiting reservation={reservation} />}
+          {!isEnding(state) && <AccessCard reservation={reservation} isOwner={isOwner} />}
           {reservation.runs.length > 0 && <Logs reservation={reservation} />}
         </div>
         <div className="col-lg-4 d-grid gap-4 align-content-start grid-content">
