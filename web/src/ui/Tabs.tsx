@@ -1,3 +1,4 @@
+import { useEffect, useRef } from 'react';
 import { Link, useSearchParams } from 'react-router';
 
 interface Tab {
@@ -18,8 +19,14 @@ export function Tabs({ tabs, label, name = 'tab' }: { tabs: Tab[]; label: string
   const [query] = useSearchParams();
   const current = useTab(tabs, name);
   const first = tabs[0]?.key;
+  const box = useRef<HTMLElement>(null);
+  useEffect(() => {
+    // On a phone not all fit; the one that counts is in sight.
+    const here = box.current?.querySelector<HTMLElement>('[aria-current]');
+    if (here) box.current?.scrollTo({ left: here.offsetLeft - 48 });
+  }, [current]);
   return (
-    <nav aria-label={label} className="tabs mb-4">
+    <nav ref={box} aria-label={label} className="tabs mb-4">
       <ul className="nav nav-underline">
         {tabs.map((tab) => {
           const to = new URLSearchParams(query);

@@ -1,4 +1,5 @@
 import type { ColumnDef } from '@tanstack/react-table';
+import { UserCheck } from 'lucide-react';
 import { useMemo } from 'react';
 import { useTranslation } from 'react-i18next';
 import { Link, useSearchParams } from 'react-router';
@@ -7,7 +8,7 @@ import { useMe } from '@/api/session';
 import { Button } from '@/ui/Button';
 import { DataTable } from '@/ui/DataTable';
 import { Moment } from '@/ui/Moment';
-import { Empty } from '@/ui/states';
+import { Empty, sentence } from '@/ui/states';
 import { Tone } from '@/ui/Tone';
 import { say } from '@/ui/toasts';
 import { updateUser, type useUsers } from './queries';
@@ -133,16 +134,17 @@ export function Approve({ user }: { user: UserView }) {
       small
       look="primary"
       aria-label={t('approveThat', { name: user.username })}
+      icon={<UserCheck size={14} aria-hidden="true" />}
       onClick={async () => {
         try {
           await updateUser(user.username, { status: 'active' });
           say(t('approved', { name: user.username }));
         } catch (error) {
-          say((error as Error).message, 'bad');
+          say(sentence((error as Error).message), 'bad');
         }
       }}
     >
-      {t('approve')}
+      <span className="d-none d-sm-inline">{t('approve')}</span>
     </Button>
   );
 }

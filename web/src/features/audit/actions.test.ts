@@ -4,6 +4,7 @@ import { isKnown, sinceOf, targetLink } from './actions';
 describe('the target of an entry', () => {
   it('leads to what is there', () => {
     expect(targetLink({ action: 'machine.update', target: 'quay-01' })).toBe('/machines/quay-01');
+    expect(targetLink({ action: 'terminal.open', target: 'quay-01' })).toBe('/machines/quay-01');
     expect(targetLink({ action: 'user.create', target: 'alice' })).toBe('/users?user=alice');
     expect(targetLink({ action: 'reservation.book', target: '019f' })).toBe('/reservations/019f');
   });

@@ -9,6 +9,7 @@ export const actions: Record<string, readonly string[]> = {
   token: ['add', 'remove'],
   machine: ['create', 'update', 'import', 'quarantine', 'release', 'accept_host_key', 'delete'],
   reservation: ['book', 'extend', 'release'],
+  terminal: ['open', 'close'],
 };
 
 export function isKnown(action: string): boolean {
@@ -19,7 +20,7 @@ export function isKnown(action: string): boolean {
 /** Where what an entry is about can be looked at; nowhere when it is gone or no thing of its own. */
 export function targetLink({ action, target }: Pick<AuditView, 'action' | 'target'>): string | null {
   if (!target || action.endsWith('.delete') || action === 'machine.import') return null;
-  if (action.startsWith('machine.')) return paths.machine(target);
+  if (action.startsWith('machine.') || action.startsWith('terminal.')) return paths.machine(target);
   if (action.startsWith('reservation.')) return paths.reservation(target);
   if (action.startsWith('user.') || action.startsWith('session.')) return paths.user(target);
   return null;
