@@ -57,7 +57,7 @@ export function Terminal({ reservation, machine }: { reservation: string; machin
     });
     const fit = new FitAddon();
     term.loadAddon(fit);
-    term.open(place);
+    sheets.during(() => term.open(place));
     fit.fit();
     // The terminal takes every key; this one leads out.
     term.attachCustomKeyEventHandler((event) => {
