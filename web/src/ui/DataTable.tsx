@@ -148,7 +148,7 @@ export function DataTable<T>({
             return (
               <BodyRow
                 key={row.id}
-                row={row as Row<unknown>}
+                row={row}
                 index={item.index}
                 isSelected={selected?.has(row.id) ?? false}
                 columns={columns}

@@ -29,6 +29,17 @@ export function PickMany({
   const box = useRef<HTMLDivElement>(null);
   const [open, setOpen] = useState(false);
   const [text, setText] = useState('');
+  // Ticks follow the hand at once; what they stand for (the address) may take a moment.
+  const [ticked, setTicked] = useState(picked);
+  const [before, setBefore] = useState(picked);
+  if (picked !== before && picked.join('\n') !== before.join('\n')) {
+    setBefore(picked);
+    setTicked(picked);
+  }
+  const tick = (values: string[]) => {
+    setTicked(values);
+    pick(values);
+  };
   useEffect(() => {
     if (!open) return;
     const away = (event: Event) => {
@@ -81,12 +92,12 @@ export function PickMany({
               <input
                 type="checkbox"
                 className="form-check-input"
-                checked={picked.includes(option.value)}
+                checked={ticked.includes(option.value)}
                 onChange={(event) =>
-                  pick(
+                  tick(
                     event.target.checked
-                      ? [...picked, option.value]
-                      : picked.filter((value) => value !== option.value),
+                      ? [...ticked, option.value]
+                      : ticked.filter((value) => value !== option.value),
                   )
                 }
               />

@@ -44,3 +44,8 @@ export function faultsOf(error: Fault | null): Faults {
       errors.length > 0 && errors.every((fault) => fault.pointer && asked.has(fault.pointer)) ? null : error,
   };
 }
+
+/** After a refusal: to the first field that is wrong, once it is drawn as such. */
+export function focusFault(form: HTMLElement) {
+  requestAnimationFrame(() => form.querySelector<HTMLElement>('[aria-invalid="true"]')?.focus());
+}

@@ -29,7 +29,7 @@ export function FilterBar({
   const pools = [...new Set([...facets.pools.keys(), ...(filter.pool ? [filter.pool] : [])])];
   const labels = [...new Set([...facets.labels.keys(), ...filter.labels])];
   return (
-    <div className="mb-3" role="search" aria-label={t('filter')}>
+    <div className="mb-3 position-relative" role="search" aria-label={t('filter')}>
       <div className="d-flex flex-wrap gap-2">
         <TextFilter
           text={filter.text}

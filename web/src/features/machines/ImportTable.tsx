@@ -73,7 +73,7 @@ export function ImportTable({
       },
       {
         id: 'message',
-        header: t('importing.message'),
+        header: t(dry ? 'importing.message' : 'importing.messageDone'),
         cell: ({ row: { original } }) => (
           <span title={original.message}>{original.message ? sentence(original.message) : '–'}</span>
         ),

@@ -24,7 +24,6 @@ export function LabelTable({ machines }: { machines: MachineView[] | undefined }
         accessorFn: labelOf,
         sortingFn: (a, b) => inOrder(labelOf(a.original), labelOf(b.original)),
         cell: ({ row: { original } }) => <Link to={machinesWith(original)}>{labelOf(original)}</Link>,
-        meta: { width: 14 },
       },
       {
         id: 'free',
@@ -32,7 +31,7 @@ export function LabelTable({ machines }: { machines: MachineView[] | undefined }
         enableSorting: true,
         accessorFn: ({ free }) => free,
         cell: ({ row: { original } }) => <Share row={original} />,
-        meta: { width: 14 },
+        meta: { width: 6.5 },
       },
       count('busy', t('inUse'), ({ busy }) => busy),
       count('aside', t('aside'), ({ total, free, busy }) => total - free - busy),
@@ -50,7 +49,7 @@ export function LabelTable({ machines }: { machines: MachineView[] | undefined }
             <span className="visually-hidden"> {labelOf(original)}</span>
           </ButtonLink>
         ),
-        meta: { end: true, width: 7 },
+        meta: { end: true, width: 6.5 },
       },
     ],
     [t],

@@ -69,6 +69,8 @@ export function PoolMap({ groups, grouping }: { groups: MapGroup[]; grouping: Gr
     getScrollElement: () => box.current,
     estimateSize: (i) => (rows[i]?.kind === 'head' ? HEAD : size.height),
     overscan: 8,
+    scrollPaddingStart: 8,
+    scrollPaddingEnd: 8,
     paddingEnd: PAD,
   });
   useEffect(() => virtual.measure(), [virtual, rows, size]);
@@ -95,7 +97,10 @@ export function PoolMap({ groups, grouping }: { groups: MapGroup[]; grouping: Gr
     event.preventDefault();
     wanted.current = to;
     setCurrent(to);
-    virtual.scrollToIndex(lineOf(to), { align: 'auto' });
+    // On the way up the heading comes into sight with its first line.
+    const line = lineOf(to);
+    const withHead = to < stop && rows[line - 1]?.kind === 'head';
+    virtual.scrollToIndex(withHead ? line - 1 : line, { align: 'auto' });
   };
   // One listener for all cells: ten thousand links with listeners of their own are slow to draw.
   const navigate = useNavigate();
@@ -108,7 +113,7 @@ export function PoolMap({ groups, grouping }: { groups: MapGroup[]; grouping: Gr
     void navigate(to);
   };
   const onFocus = (event: FocusEvent) => {
-    const cell = (event.target as Element).getAttribute('data-cell');
+    const cell = event.target.getAttribute('data-cell');
     if (cell !== null) setCurrent(Number(cell));
   };
   // Made when it is asked for: a tip for each of a thousand cells costs as much as the cells.

@@ -12,12 +12,12 @@ machines:
   - name: quay-01
     host: 192.0.2.11
     user: root
-    password: used once, to install Berth's own key
+    password: harbour-light  # used once, to install Berth's own key
     labels: { zone: north, gpu: a100 }
   - name: quay-02
     host: 192.0.2.12
     user: root
-    key_file: lab
+    password: harbour-light
 `;
 
 /** The groups of a plan, and of what was done: those that need attention first. */

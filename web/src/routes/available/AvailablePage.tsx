@@ -94,7 +94,8 @@ function MapView({ machines }: { machines: MachineView[] }) {
     const next = new URLSearchParams(query);
     next.delete(name);
     for (const value of values) next.append(name, value);
-    setQuery(next, { replace: true });
+    // At once: a choice must not fall back until the address has changed.
+    setQuery(next, { replace: true, flushSync: true });
   };
   return (
     <>

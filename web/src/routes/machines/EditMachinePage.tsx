@@ -11,7 +11,7 @@ import { paths } from '@/lib/paths';
 import { Button, ButtonLink } from '@/ui/Button';
 import { Page } from '@/ui/Page';
 import { Failure, Loading, Refusal, sentence } from '@/ui/states';
-import { useSubmit } from '@/ui/submit';
+import { focusFault, useSubmit } from '@/ui/submit';
 import { say } from '@/ui/toasts';
 
 export default function EditMachinePage() {
@@ -79,7 +79,8 @@ function EditForm({ machine }: { machine: MachineView }) {
       className="narrow d-flex flex-column gap-4"
       onSubmit={(event) => {
         event.preventDefault();
-        if (!refused) void submit();
+        const { currentTarget } = event;
+        if (!refused) void submit().then((done) => !done && focusFault(currentTarget));
       }}
     >
       {reach && <div className="alert alert-info py-2 mb-0">{t(reach.key, reach.values ?? {})}</div>}

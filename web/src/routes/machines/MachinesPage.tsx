@@ -31,7 +31,8 @@ export default function MachinesPage() {
   const machines = pool.machines;
   const facets = useMemo(() => facetsOf(machines ?? NONE), [machines]);
   const shown = useMemo(() => machines && filtered(machines, filter), [machines, filter]);
-  const change = (next: MachineFilter) => setQuery(queryOf(next, query), { replace: true });
+  // At once: a tick must not fall back until the address has changed.
+  const change = (next: MachineFilter) => setQuery(queryOf(next, query), { replace: true, flushSync: true });
   const actions = isAdmin && (
     <>
       <ButtonLink to={paths.importMachines} icon={<FileInput size={16} aria-hidden="true" />}>

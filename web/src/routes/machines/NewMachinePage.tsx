@@ -12,7 +12,7 @@ import { paths } from '@/lib/paths';
 import { Button, ButtonLink } from '@/ui/Button';
 import { Page, Panel } from '@/ui/Page';
 import { Refusal, sentence } from '@/ui/states';
-import { useSubmit } from '@/ui/submit';
+import { focusFault, useSubmit } from '@/ui/submit';
 
 export default function NewMachinePage() {
   const { t } = useTranslation(['machines', 'common']);
@@ -76,7 +76,8 @@ export default function NewMachinePage() {
         className="narrow d-flex flex-column gap-4"
         onSubmit={(event) => {
           event.preventDefault();
-          if (!refused) void submit();
+          const { currentTarget } = event;
+          if (!refused) void submit().then((done) => !done && focusFault(currentTarget));
         }}
       >
         <Refusal error={faults.rest()} />
