@@ -1,13 +1,10 @@
 /**
- * The document, but what is written into its `<style>` elements becomes a constructed sheet. The content security
- * policy refuses style elements and style attributes; xterm.js makes both, and takes this document to make them in.
+ * From now until the answer is called, `<style>` elements that are made become constructed sheets, and the `style`
+ * attribute of a `<span>` is set through its `style` object. The content security policy refuses style elements and
+ * attributes, and allows these two; xterm.js makes the former, some of them in the page's own document whatever
+ * document it is given.
  */
-export function documentWithSheets(): {
-  document: Document;
-  /** Work that makes its elements in the page's own document. */
-  during: (work: () => void) => void;
-  release: () => void;
-} {
+export function styleBySheets(): () => void {
   const create = (tag: string): HTMLElement =>
     document.createElementNS('http://www.w3.org/1999/xhtml', tag as 'div');
   const made = new Set<CSSStyleSheet>();
@@ -28,34 +25,22 @@ export function documentWithSheets(): {
     };
     return element;
   };
-  /** An element, and all copies of it, whose `style` attribute is set the way that the policy allows. */
-  const guarded = <T extends HTMLElement>(element: T): T => {
+  const spanElement = () => {
+    const element = create('span');
     element.setAttribute = (name, value) => {
       if (name === 'style') element.style.cssText = value;
       else Element.prototype.setAttribute.call(element, name, value);
     };
-    element.cloneNode = (deep) => guarded(Node.prototype.cloneNode.call(element, deep) as T);
     return element;
   };
-  const make = (tag: string) => (tag.toLowerCase() === 'style' ? styleElement() : guarded(create(tag)));
-  const stand = new Proxy(document, {
-    get(target, name) {
-      if (name === 'createElement') return make;
-      const value: unknown = Reflect.get(target, name, target);
-      return typeof value === 'function' ? (value.bind(target) as unknown) : value;
-    },
-  });
-  return {
-    document: stand,
-    // Some parts of xterm.js ask for the page's own document all the same.
-    during: (work) => {
-      Object.defineProperty(document, 'createElement', { value: make, configurable: true });
-      try {
-        work();
-      } finally {
-        Reflect.deleteProperty(document, 'createElement');
-      }
-    },
-    release: () => [...made].forEach(drop),
+  const make = (tag: string) => {
+    const name = tag.toLowerCase();
+    if (name === 'style') return styleElement();
+    return name === 'span' ? spanElement() : create(name);
+  };
+  Object.defineProperty(document, 'createElement', { value: make, configurable: true });
+  return () => {
+    Reflect.deleteProperty(document, 'createElement');
+    [...made].forEach(drop);
   };
 }

@@ -4,7 +4,7 @@ import { Terminal as Xterm, type ITheme } from '@xterm/xterm';
 import { useEffect, useRef, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { isDark, preferences } from '@/lib/preferences';
-import { documentWithSheets } from '@/lib/styles';
+import { styleBySheets } from '@/lib/styles';
 import { Button } from '@/ui/Button';
 import { Refusal, sentence } from '@/ui/states';
 import { Connection, type Phase } from './connection';
@@ -43,9 +43,8 @@ export function Terminal({ reservation, machine }: { reservation: string; machin
   useEffect(() => {
     const place = box.current;
     if (!place) return;
-    const sheets = documentWithSheets();
+    const release = styleBySheets();
     const term = new Xterm({
-      documentOverride: sheets.document,
       theme: isDark() ? DARK : LIGHT,
       fontFamily: getComputedStyle(document.documentElement).getPropertyValue('--bs-font-monospace'),
       fontSize: 14,
@@ -57,7 +56,7 @@ export function Terminal({ reservation, machine }: { reservation: string; machin
     });
     const fit = new FitAddon();
     term.loadAddon(fit);
-    sheets.during(() => term.open(place));
+    term.open(place);
     fit.fit();
     // The terminal takes every key; this one leads out.
     term.attachCustomKeyEventHandler((event) => {
@@ -92,7 +91,7 @@ export function Terminal({ reservation, machine }: { reservation: string; machin
       repaint();
       connection.close();
       term.dispose();
-      sheets.release();
+      release();
     };
   }, [reservation, machine, attempt]);
   const again = () => {
