@@ -209,7 +209,7 @@ mod tests {
         ring.push(&vec![b'x'; BACKLOG - 3]);
         ring.push(b"\nlast");
         assert_eq!(ring.text(), b"last");
-        ring.push(&[b'y'; BACKLOG * 3]);
+        ring.push(&b"y".repeat(BACKLOG * 3));
         assert_eq!(ring.text().len(), BACKLOG);
     }
 }

@@ -18,7 +18,7 @@ const BREATH: Duration = Duration::from_millis(200);
 /// Sends [`Command::Close`] when the terminal must end, and is done.
 pub(super) async fn watch(ctx: Ctx, terminal: Terminal, mut ends: Instant, to: mpsc::Sender<Command>) {
     // Before the first look, or a change between look and wait would be missed.
-    let mut changes = ctx.changed.subscribe();
+    let mut news = ctx.changed.subscribe();
     let closing = loop {
         match look(&ctx, terminal.id).await {
             Ok(Ok(seen)) => ends = seen.ends,
@@ -31,7 +31,7 @@ pub(super) async fn watch(ctx: Ctx, terminal: Terminal, mut ends: Instant, to: m
         }
         let changed = async {
             loop {
-                match changes.recv().await {
+                match news.recv().await {
                     Ok(lease) if lease != terminal.reservation => {}
                     Err(RecvError::Closed) => std::future::pending().await,
                     // Changes that were missed count as one of this reservation.

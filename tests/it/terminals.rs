@@ -254,8 +254,8 @@ async fn a_ticket_is_for_one_use_by_its_owner_from_our_own_page(database: Databa
     berth.admin().await.post(&scene.path(), &machine).await.refused(403, "forbidden");
     berth.stranger().post(&scene.path(), &machine).await.refused(401, "unauthorized");
     scene.alice.post(&scene.path(), &json!({ "machine": "quay-9" })).await.refused(404, "not-found");
-    let lost = json!({ "machine": scene.machine().name, "session": "00000000-0000-7000-8000-000000000000" });
-    scene.alice.post(&scene.path(), &lost).await.refused(409, "terminal-gone");
+    let forgotten = json!({ "machine": scene.machine().name, "session": "00000000-0000-7000-8000-000000000000" });
+    scene.alice.post(&scene.path(), &forgotten).await.refused(409, "terminal-gone");
 
     // One is open, seven more may be.
     let mut last = String::new();
