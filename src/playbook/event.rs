@@ -4,6 +4,8 @@ use indexmap::IndexMap;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+use super::timings::Timings;
+
 /// How a task ended on a host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -195,6 +197,8 @@ pub enum Event {
         /// Counts by host.
         hosts: IndexMap<String, HostSummary>,
     },
+    /// Where the time went, after the end, when that was asked for.
+    Timings(Timings),
 }
 
 /// One host's counts.

@@ -18,6 +18,7 @@ mod roles;
 mod run;
 mod tasks;
 pub mod template;
+pub mod timings;
 pub mod value;
 pub mod vault;
 pub mod yaml;

@@ -181,6 +181,9 @@ impl Report {
                 state.release_all(self, &mut text);
                 self.recap(hosts, &mut text);
             }
+            Event::Timings(timings) => {
+                let _ = writeln!(text, "{}\n{}", self.banner("TIMINGS"), timings.tables());
+            }
         }
         text
     }

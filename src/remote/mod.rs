@@ -6,6 +6,7 @@
 mod condition;
 mod error;
 mod gate;
+mod meter;
 mod quote;
 mod script;
 mod shell;
@@ -21,6 +22,7 @@ use std::{path::PathBuf, time::Duration};
 
 pub use condition::{Ask, Condition};
 pub use error::Error;
+pub use meter::{Meter, Usage};
 pub use quote::{has_nul, quote};
 pub use shell::{Pending, STEP_DEADLINE, Shell};
 pub use step::{Answer, Become, BecomeMethod, Guard, Reply, Step};

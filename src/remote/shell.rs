@@ -16,7 +16,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Answer, Become, Error, HostKey, Login, Reply, Step, Target, Via, error, gate, script,
+    Answer, Become, Error, HostKey, Login, Meter, Reply, Step, Target, Via, error, gate, script,
     ssh::{self, Private, Use},
     step::HELD,
     wire::{self, Parser, Record},
@@ -80,6 +80,7 @@ struct Sending {
 #[derive(Debug)]
 struct Shared {
     state: Mutex<State>,
+    meter: Arc<Meter>,
     /// Something was put in the queue.
     wake: Notify,
 }
@@ -113,6 +114,7 @@ pub struct Pending {
     inner: oneshot::Receiver<Result<Raw, Error>>,
     inner_token: Option<String>,
     user: String,
+    meter: Arc<Meter>,
 }
 
 impl Pending {
@@ -129,7 +131,7 @@ impl Pending {
     }
 
     async fn records(self) -> Result<(Vec<Record>, i32), Error> {
-        let raw = self.inner.await.map_err(|_| Error::Closed("the shell was closed".into()))??;
+        let raw = answer(self.inner, &self.meter).await?;
         let rc = rc_of(&raw.last);
         let Some(token) = self.inner_token.filter(|_| rc != HELD) else { return Ok((raw.records, rc)) };
         let all = raw.records.iter().find(|r| r.kind == b'I').map(|r| r.body.clone()).unwrap_or_default();
@@ -147,6 +149,21 @@ impl Pending {
         let why = error::last_line(&noise);
         let why = if why.is_empty() { format!("the inner shell ended with status {rc}") } else { why };
         Err(Error::Become { user: self.user, why })
+    }
+}
+
+/// Waits for an answer, and counts the wait when there is one.
+async fn answer(mut receiver: oneshot::Receiver<Result<Raw, Error>>, meter: &Meter) -> Result<Raw, Error> {
+    let closed = || Error::Closed("the shell was closed".into());
+    match receiver.try_recv() {
+        Ok(raw) => raw,
+        Err(oneshot::error::TryRecvError::Closed) => Err(closed()),
+        Err(oneshot::error::TryRecvError::Empty) => {
+            let asked = Instant::now();
+            let raw = receiver.await;
+            meter.waited(asked);
+            raw.map_err(|_| closed())?
+        }
     }
 }
 
@@ -196,6 +213,7 @@ impl Shell {
     }
 
     async fn start(target: &Target, plain_kex: bool) -> Result<Self, Error> {
+        let meter = Arc::new(Meter::begin());
         let turn = match &target.via {
             Via::Ssh(settings) => gate::turn(settings).await,
             Via::Local | Via::Fake => None,
@@ -222,7 +240,7 @@ impl Shell {
         let stderr = child.stderr.take().ok_or_else(missing)?;
 
         let token = script::token();
-        let shared = Arc::new(Shared { state: Mutex::default(), wake: Notify::new() });
+        let shared = Arc::new(Shared { state: Mutex::default(), meter, wake: Notify::new() });
         let (to_host, from_us) = mpsc::unbounded_channel();
         let closing = CancellationToken::new();
         let room = Arc::new(Semaphore::new(ON_THE_WAY));
@@ -248,6 +266,11 @@ impl Shell {
         link.write(script::hello(&token, target.fence.as_deref(), false, link.mark.as_deref())).await?;
         *link.hello.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(hello);
         Ok(Self { target: target.clone(), link: Some(link), host_keys: Vec::new() })
+    }
+
+    /// What the connection costs; none for a host that is none.
+    pub fn meter(&self) -> Option<Arc<Meter>> {
+        self.link.as_ref().map(|link| Arc::clone(&link.shared.meter))
     }
 
     /// Where this shell is.
@@ -308,6 +331,8 @@ impl Shell {
         let deadline = step.deadline.unwrap_or(STEP_DEADLINE);
         let (login_user, login_root) = login.map_or(("", false), |login| (login.user.as_str(), login.root));
         let them = step.become_user.clone().filter(|them| them.user != login_user);
+        let meter = Arc::clone(&link.shared.meter);
+        meter.step();
         sending.next_id += 1;
         let id = sending.next_id;
         match them {
@@ -330,7 +355,7 @@ impl Shell {
                 let text = script::step_as(id, &step, &them, &token, login_root)?;
                 let inner = link.expect(Some(id), "running a step", deadline);
                 link.write(text).await?;
-                return Ok(Pending { inner, inner_token: Some(token), user: them.user });
+                return Ok(Pending { inner, inner_token: Some(token), user: them.user, meter });
             }
             None => {
                 if sending.climbed {
@@ -351,7 +376,7 @@ impl Shell {
         text.extend_from_slice(&script::step(id, &step, &fresh));
         let inner = link.expect(Some(id), "running a step", deadline);
         link.write(text).await?;
-        Ok(Pending { inner, inner_token: None, user: String::new() })
+        Ok(Pending { inner, inner_token: None, user: String::new(), meter })
     }
 
     /// Ends the shell without waiting for the word that it has ended: it tidies up when its script ends, which it does
@@ -419,6 +444,7 @@ impl Link {
             dead.unwrap_or_else(|| Error::Closed("the host closed its side".into()))
         };
         let size = u32::try_from(text.len().min(ON_THE_WAY)).unwrap_or(u32::MAX);
+        self.shared.meter.wrote(text.len());
         let room = Arc::clone(&self.room).acquire_many_owned(size).await.map_err(|_| dead())?;
         self.to_host.send((text, room)).map_err(|_| dead())
     }
@@ -433,16 +459,16 @@ impl Link {
             None => script::climb(them)?,
         };
         self.write(line).await?;
-        let mut raw = go.await.map_err(|_| Error::Closed("the shell was closed".into()))??;
+        let mut raw = answer(go, &self.shared.meter).await?;
         if let Some(typed) = typed.filter(|_| raw.last.head == "go") {
             let inside = self.expect(None, "becoming root", Duration::from_secs(30));
             self.write(typed.text).await?;
-            raw = inside.await.map_err(|_| Error::Closed("the shell was closed".into()))??;
+            raw = answer(inside, &self.shared.meter).await?;
         }
         if matches!(raw.last.head.as_str(), "go" | "in") {
             let hello = self.expect(None, "becoming root", Duration::from_secs(30));
             self.write(script::hello(&self.token, None, false, None)).await?;
-            let raw = hello.await.map_err(|_| Error::Closed("the shell was closed".into()))??;
+            let raw = answer(hello, &self.shared.meter).await?;
             if raw.last.kind == b'H' && identity(&raw.last.head).root {
                 return Ok(());
             }
@@ -463,7 +489,7 @@ impl Link {
     async fn descend(&self) -> Result<(), Error> {
         let left = self.expect(None, "leaving the root shell", Duration::from_secs(20));
         self.write(b"exit 0\n".to_vec()).await?;
-        left.await.map_err(|_| Error::Closed("the shell was closed".into()))??;
+        answer(left, &self.shared.meter).await?;
         Ok(())
     }
 }
@@ -484,6 +510,7 @@ impl Shared {
     }
 
     fn die(&self, error: &Error) {
+        self.meter.end();
         let mut state = self.lock();
         state.dead.get_or_insert_with(|| error.clone());
         for waiting in state.waiting.drain(..) {
@@ -540,6 +567,7 @@ async fn read(
             got = stdout.read(&mut buffer) => {
                 let Ok(n @ 1..) = got else { break ended(&mut child, &shared, &host, greeted).await };
                 received += n;
+                shared.meter.read(n);
                 if received > wire::FLOOD {
                     break Error::Flooded;
                 }
@@ -551,6 +579,7 @@ async fn read(
                     }
                     received = 0;
                     greeted = true;
+                    shared.meter.ready();
                     // The next may log in.
                     drop(turn.take());
                     let raw = Raw { records: std::mem::take(&mut records), last: record };
@@ -641,5 +670,5 @@ fn fake(step: &Step) -> Pending {
         |kind, head: &str, body: &str| Record { kind, head: head.into(), body: body.as_bytes().to_vec(), cut: false };
     let records = if step.plain { Vec::new() } else { vec![record(b'C', "", ""), record(b'J', "rc", "0")] };
     let _ = answer.send(Ok(Raw { records, last: record(b'E', "1 0", "") }));
-    Pending { inner, inner_token: None, user: String::new() }
+    Pending { inner, inner_token: None, user: String::new(), meter: Arc::new(Meter::begin()) }
 }

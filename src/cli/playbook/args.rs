@@ -110,6 +110,9 @@ pub(super) struct RunArgs {
     /// Show what modules answer; again for more
     #[arg(short, long, action = ArgAction::Count)]
     pub(super) verbose: u8,
+    /// Print after the recap where the time went, by host and by task
+    #[arg(long)]
+    pub(super) timings: bool,
     /// List the hosts and run nothing
     #[arg(long)]
     pub(super) list_hosts: bool,

@@ -329,6 +329,8 @@ fn options_of(
         Some("explicit") => Gathering::Explicit,
         _ => Gathering::Used,
     };
+    let callbacks = text("defaults", "callbacks_enabled", "ANSIBLE_CALLBACKS_ENABLED").unwrap_or_default();
+    let times = |name: &str| matches!(name.rsplit('.').next(), Some("profile_tasks" | "timer"));
     let mut ssh_options = Vec::new();
     let mut common = args.ssh_common_args.iter().chain(&args.ssh_extra_args).cloned().collect::<Vec<_>>();
     if common.is_empty() {
@@ -391,6 +393,7 @@ fn options_of(
         ),
         step_timeout: Duration::from_secs(args.step_timeout.max(1)),
         vault,
+        timings: args.timings || callbacks.split([',', ' ']).any(times),
     })
 }
 

@@ -6,13 +6,15 @@ use std::{
 };
 
 use super::lock;
-use crate::remote::{self, Shell, Target};
+use crate::remote::{self, Meter, Shell, Target, Usage};
 
 /// Shells by host. Those put in are used and stay open; missing ones are opened by the run and closed at its end.
 #[derive(Debug, Default)]
 pub struct Connections {
     shells: Mutex<HashMap<String, Arc<Shell>>>,
     opened: Mutex<HashSet<String>>,
+    /// What connections of the run have cost, closed and failed ones among them.
+    meters: Mutex<Vec<(String, Arc<Meter>)>>,
 }
 
 impl Connections {
@@ -47,7 +49,16 @@ impl Connections {
         if let Some(shell) = self.get(&target.name) {
             return Ok(shell);
         }
-        let shell = Arc::new(Shell::begin(target).await?);
+        let attempt = Meter::begin();
+        let shell = match Shell::begin(target).await {
+            Ok(shell) => Arc::new(shell),
+            Err(error) => {
+                attempt.end();
+                lock(&self.meters).push((target.name.clone(), Arc::new(attempt)));
+                return Err(error);
+            }
+        };
+        self.meter(&target.name, &shell);
         lock(&self.shells).insert(target.name.clone(), Arc::clone(&shell));
         lock(&self.opened).insert(target.name.clone());
         Ok(shell)
@@ -55,8 +66,19 @@ impl Connections {
 
     /// Puts another shell in a host's place.
     pub(super) fn replace(&self, name: &str, shell: Arc<Shell>) {
+        self.meter(name, &shell);
         lock(&self.shells).insert(name.to_owned(), shell);
         lock(&self.opened).insert(name.to_owned());
+    }
+
+    fn meter(&self, name: &str, shell: &Shell) {
+        lock(&self.meters).extend(shell.meter().map(|meter| (name.to_owned(), meter)));
+    }
+
+    /// What the connections that were opened since the last time have cost.
+    pub(super) fn usage(&self) -> Vec<(String, Usage)> {
+        let meters = std::mem::take(&mut *lock(&self.meters));
+        meters.into_iter().map(|(name, meter)| (name, meter.usage())).collect()
     }
 
     pub(super) async fn close_opened(&self) {

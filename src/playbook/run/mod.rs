@@ -18,6 +18,7 @@ pub use options::{Ask, Gathering, Options, Step};
 use std::{
     collections::{HashMap, HashSet},
     sync::{Arc, Mutex, MutexGuard, atomic::AtomicBool},
+    time::Instant,
 };
 
 use indexmap::IndexMap;
@@ -30,6 +31,7 @@ use super::{
     inventory::Inventory,
     modules::convert::text_of,
     template::{self, Layer, View},
+    timings::Ledger,
     vault::Keys,
 };
 use crate::remote::{self, BecomeMethod, Target};
@@ -96,6 +98,8 @@ struct Run<'a> {
     ended: AtomicBool,
     /// Warnings that were given; each is given once.
     warned: Mutex<HashSet<String>>,
+    /// What tasks took, when that is asked for.
+    ledger: Option<Mutex<Ledger>>,
 }
 
 /// One play on one batch of hosts.
@@ -130,6 +134,7 @@ pub async fn run(
     sink: Sink<'_>,
     cancel: CancellationToken,
 ) -> Summary {
+    let begun = Instant::now();
     let known = inventory
         .names()
         .into_iter()
@@ -166,6 +171,7 @@ pub async fn run(
         started: AtomicBool::new(options.start_at_task.is_none()),
         ended: AtomicBool::new(false),
         warned: Mutex::default(),
+        ledger: options.timings.then(Mutex::default),
     };
     run.warn(playbook.doubts.iter().map(|doubt| format!("{doubt}; the task will fail")).collect());
     let mut error = None;
@@ -185,6 +191,7 @@ pub async fn run(
     if error.is_none() && run.cancel.is_cancelled() {
         error = Some("the run was cancelled".to_owned());
     }
+    let usage = run.connections.usage();
     run.connections.close_opened().await;
     let mut hosts = std::mem::take(&mut *lock(&run.summary));
     let order = run.inventory().names();
@@ -193,6 +200,9 @@ pub async fn run(
         sink(Event::Warning { message: message.clone() });
     }
     sink(Event::Recap { hosts: hosts.clone() });
+    if let Some(ledger) = &run.ledger {
+        sink(Event::Timings(std::mem::take(&mut *lock(ledger)).close(begun.elapsed(), usage)));
+    }
     Summary { hosts, error }
 }
 

@@ -77,6 +77,8 @@ pub struct Options {
     pub step_timeout: Duration,
     /// Passwords of Ansible's vault.
     pub vault: Keys,
+    /// Tell at the end where the time went.
+    pub timings: bool,
 }
 
 /// When facts are gathered by a play without `gather_facts`.
@@ -148,6 +150,7 @@ impl Default for Options {
             connect_timeout: Duration::from_secs(15),
             step_timeout: STEP_DEADLINE,
             vault: Keys::default(),
+            timings: false,
         }
     }
 }

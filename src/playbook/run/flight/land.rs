@@ -181,6 +181,7 @@ impl HostRun<'_> {
                 lock(&self.run.failed).insert(self.name.to_owned());
             }
         }
+        self.charge(task, &title, order);
         let (message, diff, shown) = masked(manner, message, result);
         (self.run.sink)(Event::HostResult {
             host: self.name.to_owned(),

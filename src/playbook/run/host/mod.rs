@@ -4,6 +4,7 @@ use std::{
     collections::{HashMap, VecDeque},
     path::PathBuf,
     sync::{Arc, OnceLock, atomic::Ordering},
+    time::Instant,
 };
 
 use futures_util::future::BoxFuture;
@@ -28,6 +29,7 @@ use crate::{
     remote::Shell,
 };
 
+mod charge;
 mod handlers;
 mod meta;
 mod reach;
@@ -102,6 +104,8 @@ pub(super) struct HostRun<'a> {
     /// Whether it may be this machine, by its address.
     near: OnceLock<bool>,
     permit: Option<SemaphorePermit<'a>>,
+    /// When the time began that the next task to end is charged with.
+    since: Instant,
 }
 
 impl<'a> HostRun<'a> {
@@ -132,11 +136,13 @@ impl<'a> HostRun<'a> {
             here: None,
             near: OnceLock::new(),
             permit: None,
+            since: Instant::now(),
         }
     }
 
     pub(super) async fn play(mut self) {
         self.permit = self.batch.forks.acquire().await.ok();
+        self.since = Instant::now();
         let cancel = self.run.cancel.clone();
         tokio::select! {
             _ = self.sections() => {}
@@ -364,7 +370,9 @@ impl<'a> HostRun<'a> {
         let gate = Arc::clone(
             lock(&self.run.throttles).entry(key).or_insert_with(|| Arc::new(tokio::sync::Semaphore::new(number))),
         );
+        let begun = Instant::now();
         let _turn = gate.acquire().await;
+        self.since += begun.elapsed();
         self.task_now(task).await?;
         self.drain().await
     }
@@ -428,7 +436,9 @@ impl<'a> HostRun<'a> {
             }
             return ended;
         }
+        let begun = Instant::now();
         let well = told.wait_for(Option::is_some).await.is_ok_and(|well| *well != Some(false));
+        self.since += begun.elapsed();
         if self.batch.over.load(Ordering::Relaxed) {
             return Err(Stop::Ended);
         }
@@ -448,9 +458,11 @@ impl<'a> HostRun<'a> {
     }
 
     async fn wait(&mut self, place: &[usize]) {
+        let begun = Instant::now();
         self.permit = None;
         self.batch.gate.wait(self.name, place).await;
         self.permit = self.batch.forks.acquire().await.ok();
+        self.since += begun.elapsed();
     }
 
     /// Tells how far this host is.

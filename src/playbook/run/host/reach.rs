@@ -1,7 +1,7 @@
 //! Reaching a host: its shell, its facts, and what is told when it is lost.
 
 use serde_json::{Map, Value};
-use std::sync::Arc;
+use std::{sync::Arc, time::Instant};
 
 use super::{HostRun, Stop};
 use crate::{
@@ -27,9 +27,11 @@ impl HostRun<'_> {
         if self.has_facts() {
             return Ok(());
         }
+        let begun = Instant::now();
         let done = self.gather_now().await;
         match done {
             Ok(facts) => {
+                self.charge_gathering(begun);
                 let here = [self.name.to_owned()];
                 self.keep_facts(&facts, &here);
                 self.have_facts(&here);
