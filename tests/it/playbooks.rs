@@ -46,3 +46,68 @@ async fn every_case_gives_its_recap() {
     }
     assert!(seen >= 4);
 }
+
+const TIMED: &str = "
+- hosts: all
+  tasks:
+    - name: a word for both
+      ansible.builtin.command: echo good
+    - name: a word for one
+      ansible.builtin.command: echo day
+      when: inventory_hostname == 'h2'
+";
+
+/// What `berth playbook run` prints for two shells of this machine.
+fn run(options: &[&str], vars: &[(&str, &str)]) -> String {
+    let folder = tempfile::tempdir().expect("a folder");
+    let playbook = folder.path().join("timed.yml");
+    fs::write(&playbook, TIMED).expect("a playbook");
+    let done = std::process::Command::new(env!("CARGO_BIN_EXE_berth"))
+        .args(["playbook", "run", "-i", "h1,h2", "-c", "local"])
+        .args(options)
+        .arg(&playbook)
+        .current_dir(folder.path())
+        .env("HOME", folder.path())
+        .env_remove("ANSIBLE_CALLBACKS_ENABLED")
+        .envs(vars.iter().copied())
+        .output()
+        .expect("berth runs");
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    String::from_utf8(done.stdout).expect("text")
+}
+
+#[test]
+fn a_run_tells_where_its_time_went_when_asked() {
+    assert!(!run(&[], &[]).contains("TIMINGS"));
+    let asked = [run(&["--timings"], &[]), run(&[], &[("ANSIBLE_CALLBACKS_ENABLED", "ansible.posix.profile_tasks")])];
+    for text in asked {
+        let (recap, tables) = text.split_once("TIMINGS").unwrap_or_else(|| panic!("no tables in {text}"));
+        assert!(recap.contains("PLAY RECAP"), "the tables come last: {text}");
+        for name in ["h1 ", "h2 ", "a word for both ", "a word for one ", "the run took "] {
+            assert_eq!(tables.lines().filter(|line| line.starts_with(name)).count(), 1, "`{name}` in {text}");
+        }
+    }
+}
+
+#[test]
+fn programs_are_told_the_times_as_one_event() {
+    let text = run(&["--timings", "--output", "json"], &[]);
+    let last: serde_json::Value = serde_json::from_str(text.lines().last().expect("events")).expect("JSON");
+    assert_eq!(last["event"], "timings", "{last}");
+    let hosts = last["hosts"].as_array().expect("hosts");
+    let mut names: Vec<&str> = hosts.iter().filter_map(|host| host["host"].as_str()).collect();
+    names.sort_unstable();
+    assert_eq!(names, ["h1", "h2"]);
+    for host in hosts {
+        // Two tasks go to h2, one to h1; all of them together, so nobody waits for an answer in between.
+        assert_eq!(host["steps"], if host["host"] == "h2" { 2 } else { 1 }, "{last}");
+        assert_eq!(host["trips"], 1, "{last}");
+        assert!(host["sent"].as_u64() > Some(0) && host["received"].as_u64() > Some(0), "{last}");
+    }
+    let tasks = last["tasks"].as_array().expect("tasks");
+    let both = tasks.iter().find(|task| task["task"] == "a word for both").expect("the task");
+    assert_eq!((both["runs"].as_u64(), both["module"].as_str()), (Some(2), Some("command")));
+    let total = |task: &serde_json::Value| task["seconds"].as_f64().expect("a number");
+    assert!(tasks.windows(2).all(|pair| total(&pair[0]) >= total(&pair[1])), "{last}");
+    assert!(last["seconds"].as_f64() >= both["slowest_seconds"].as_f64(), "{last}");
+}
