@@ -133,7 +133,9 @@ export function ReachPanel({ machine }: { machine: MachineView }) {
         <dd>
           {fingerprint ? (
             <span className="d-flex gap-2 align-items-start">
-              <code className="text-body">{fingerprint}</code>
+              <code className="text-body text-break" style={{ minWidth: 0 }}>
+                {fingerprint}
+              </code>
               <CopyButton text={fingerprint} />
             </span>
           ) : (
