@@ -48,7 +48,7 @@ export function PoolSummary() {
             </span>{' '}
             <span className="text-body-secondary">{t('freeOf', { count: total })}</span>
           </p>
-          <div className="share-bar mb-3" aria-hidden="true">
+          <div className="pool-bar mb-3" aria-hidden="true">
             {parts.map((part) => (
               <span key={part.name} className={`tone-${part.tone}`} style={{ flexGrow: part.count }} />
             ))}
