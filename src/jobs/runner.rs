@@ -11,7 +11,11 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::{Claim, Kind, Next, store};
-use crate::{clock::millis, ctx::Ctx, db::in_background};
+use crate::{
+    clock::millis,
+    ctx::Ctx,
+    db::{self, in_background},
+};
 
 /// How long to wait for a nudge before looking by itself.
 const POLL: Duration = Duration::from_secs(1);
@@ -19,6 +23,8 @@ const POLL: Duration = Duration::from_secs(1);
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 /// The longest pause after failures.
 const LONGEST_PAUSE: Duration = Duration::from_mins(5);
+/// How often a job that lost a race in the database begins again at once.
+const RACES: u32 = 5;
 /// How many jobs one claiming transaction takes at the most.
 const BATCH: usize = 32;
 
@@ -124,7 +130,7 @@ impl Runner {
     /// Runs one job under its heartbeat. Answers what went wrong, if anything.
     async fn work(self: Arc<Self>, kind: &'static Kind, claim: Claim, permit: OwnedSemaphorePermit) -> Option<String> {
         let _stops_with_us = claim.lost.clone().drop_guard();
-        let job = AssertUnwindSafe((kind.run)(self.ctx.clone(), claim.clone())).catch_unwind();
+        let job = AssertUnwindSafe(self.try_again(kind, &claim)).catch_unwind();
         let outcome = tokio::select! {
             outcome = job => outcome,
             () = self.keep_alive(&claim) => {
@@ -145,6 +151,20 @@ impl Runner {
         drop(permit);
         self.ctx.wake.notify_one();
         failure
+    }
+
+    /// Runs the job, and at once again when the database had it lose a race: nothing of that try lasts.
+    async fn try_again(&self, kind: &'static Kind, claim: &Claim) -> anyhow::Result<Next> {
+        let mut races = 0;
+        loop {
+            let outcome = (kind.run)(self.ctx.clone(), claim.clone()).await;
+            let lost_race =
+                |error: &anyhow::Error| error.chain().any(|cause| cause.downcast_ref().is_some_and(db::is_transient));
+            match outcome {
+                Err(error) if races < RACES && lost_race(&error) => races += 1,
+                outcome => return outcome,
+            }
+        }
     }
 
     async fn settle(&self, claim: &Claim, outcome: anyhow::Result<Next>) -> sqlx::Result<()> {

@@ -1,12 +1,6 @@
 //! Facts that outlive a run: one JSON file for each host in a folder, as Ansible's `jsonfile` keeps them.
 
-use std::{
-    collections::BTreeMap,
-    fs, io,
-    os::unix::fs::PermissionsExt as _,
-    path::PathBuf,
-    time::{Duration, SystemTime},
-};
+use std::{collections::BTreeMap, fs, io, os::unix::fs::PermissionsExt as _, path::PathBuf, time::Duration};
 
 use serde_json::{Map, Value};
 
@@ -41,7 +35,8 @@ impl FactCache {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(said(error.to_string())),
         };
-        let age = SystemTime::now().duration_since(written).unwrap_or_default();
+        // A file from the future has no age.
+        let age = written.elapsed().unwrap_or_default();
         if self.lifetime.is_some_and(|lifetime| lifetime < age) {
             return Ok(None);
         }
@@ -95,7 +90,7 @@ mod tests {
         let kept = json!({"ansible_system": "Linux"});
         assert_eq!(cache.load("h"), Ok(kept.as_object().cloned()));
         let file = folder.join("p_h");
-        let old = SystemTime::now() - Duration::from_mins(2);
+        let old = fs::metadata(&file).unwrap().modified().unwrap() - Duration::from_mins(2);
         fs::File::open(&file).unwrap().set_modified(old).unwrap();
         assert_eq!(cache.load("h"), Ok(None));
         let for_ever = FactCache::open(folder, "p_", Duration::ZERO).unwrap();

@@ -1,5 +1,7 @@
 //! One persistent shell on a host.
 
+mod hear;
+
 use std::{
     collections::{HashSet, VecDeque},
     process::Stdio,
@@ -8,8 +10,8 @@ use std::{
 };
 
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    process::{Child, ChildStderr, ChildStdin, ChildStdout},
+    io::AsyncWriteExt,
+    process::ChildStdin,
     sync::{Notify, OnceCell, OwnedSemaphorePermit, Semaphore, mpsc, oneshot},
     task::JoinHandle,
 };
@@ -19,7 +21,7 @@ use super::{
     Answer, Become, Error, HostKey, Login, Meter, Reply, Step, Target, Via, error, gate, script,
     ssh::{self, Private, Use},
     step::HELD,
-    wire::{self, Parser, Record},
+    wire::{Parser, Record},
 };
 
 /// How long a step may take when it does not say so itself.
@@ -246,8 +248,16 @@ impl Shell {
         let room = Arc::new(Semaphore::new(ON_THE_WAY));
         let tasks = vec![
             tokio::spawn(write(stdin, from_us, Arc::clone(&room))),
-            tokio::spawn(listen(stderr, Arc::clone(&shared))),
-            tokio::spawn(read(child, stdout, Arc::clone(&shared), host, Parser::new(&token), closing.clone(), turn)),
+            tokio::spawn(hear::listen(stderr, Arc::clone(&shared))),
+            tokio::spawn(hear::read(
+                child,
+                stdout,
+                Arc::clone(&shared),
+                host,
+                Parser::new(&token),
+                closing.clone(),
+                turn,
+            )),
         ];
         let link = Link {
             to_host,
@@ -528,132 +538,6 @@ async fn write(mut stdin: ChildStdin, mut from_us: mpsc::UnboundedReceiver<Parce
     }
     // Whoever waits for room hears that there will be none.
     room.close();
-}
-
-/// Keeps the end of what `ssh` and the shell say on stderr.
-async fn listen(mut stderr: ChildStderr, shared: Arc<Shared>) {
-    let mut buffer = [0; 2048];
-    while let Ok(n @ 1..) = stderr.read(&mut buffer).await {
-        let mut state = shared.lock();
-        state.said.push_str(&String::from_utf8_lossy(&buffer[..n]));
-        if state.said.len() > 16_384 {
-            let mut from = state.said.len() - 8192;
-            while !state.said.is_char_boundary(from) {
-                from += 1;
-            }
-            state.said.drain(..from);
-        }
-    }
-}
-
-/// Reads records and hands them to who waits; keeps the deadline of the step that is at the front.
-async fn read(
-    mut child: Child,
-    mut stdout: ChildStdout,
-    shared: Arc<Shared>,
-    host: String,
-    mut parser: Parser,
-    closing: CancellationToken,
-    mut turn: Option<OwnedSemaphorePermit>,
-) {
-    let mut buffer = vec![0; 65_536];
-    let mut records = Vec::new();
-    let mut received = 0;
-    let mut greeted = false;
-    let error = loop {
-        let limit = front(&shared);
-        let left = limit.map_or(Duration::from_hours(24), |(left, _, _)| left);
-        tokio::select! {
-            got = stdout.read(&mut buffer) => {
-                let Ok(n @ 1..) = got else { break ended(&mut child, &shared, &host, greeted).await };
-                received += n;
-                shared.meter.read(n);
-                if received > wire::FLOOD {
-                    break Error::Flooded;
-                }
-                let mut fault = None;
-                for record in parser.push(&buffer[..n]) {
-                    if !matches!(record.kind, b'E' | b'H' | b'L') {
-                        records.push(record);
-                        continue;
-                    }
-                    received = 0;
-                    greeted = true;
-                    shared.meter.ready();
-                    // The next may log in.
-                    drop(turn.take());
-                    let raw = Raw { records: std::mem::take(&mut records), last: record };
-                    if !hand_over(&shared, raw) {
-                        fault = Some(Error::Closed("the host answered out of order".into()));
-                    }
-                }
-                if let Some(fault) = fault {
-                    break fault;
-                }
-            }
-            () = tokio::time::sleep(left) => {
-                if let Some((Duration::ZERO, doing, after)) = front(&shared) {
-                    break Error::TimedOut { doing: doing.into(), after };
-                }
-            }
-            () = shared.wake.notified() => {}
-            () = closing.cancelled() => {
-                let idle = shared.lock().waiting.is_empty();
-                if idle {
-                    let _ = tokio::time::timeout(Duration::from_secs(1), child.wait()).await;
-                }
-                break Error::Closed("the shell was closed".into());
-            }
-        }
-    };
-    shared.die(&error);
-    let _ = child.start_kill();
-}
-
-/// Time left for the step at the front, what it does, and what it was given.
-fn front(shared: &Shared) -> Option<(Duration, &'static str, Duration)> {
-    let mut state = shared.lock();
-    let front = state.waiting.front_mut()?;
-    let started = *front.started.get_or_insert_with(Instant::now);
-    Some((front.deadline.saturating_sub(started.elapsed()), front.doing, front.deadline))
-}
-
-/// Gives the answer to the step at the front; false when it is not that step's.
-fn hand_over(shared: &Shared, raw: Raw) -> bool {
-    let mut state = shared.lock();
-    let fits = state.waiting.front().is_some_and(|front| match front.id {
-        Some(id) => raw.last.kind == b'E' && raw.last.head.split(' ').next() == Some(id.to_string().as_str()),
-        None => raw.last.kind != b'E',
-    });
-    if !fits {
-        return false;
-    }
-    if let Some(front) = state.waiting.pop_front() {
-        let _ = front.answer.send(Ok(raw));
-    }
-    true
-}
-
-/// Why the stream has ended.
-async fn ended(child: &mut Child, shared: &Shared, host: &str, greeted: bool) -> Error {
-    let status = match tokio::time::timeout(Duration::from_secs(2), child.wait()).await {
-        Ok(Ok(status)) => status.to_string(),
-        _ => "no status".to_owned(),
-    };
-    // The words on stderr may be a moment behind the end of stdout.
-    tokio::task::yield_now().await;
-    for _ in 0..20 {
-        if !shared.lock().said.is_empty() {
-            break;
-        }
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
-    let said = shared.lock().said.clone();
-    if greeted && !said.contains("not responding") {
-        let line = error::last_line(&said);
-        return Error::Closed(if line.is_empty() { format!("the host hung up ({status})") } else { line });
-    }
-    error::classify(host, &status, &said)
 }
 
 /// What a shell says of itself: perhaps `here`, then what `id` prints.
