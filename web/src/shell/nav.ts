@@ -1,5 +1,4 @@
 import {
-  Activity,
   BookOpen,
   CalendarClock,
   LayoutGrid,
@@ -23,5 +22,3 @@ export const nav = [
 ] as const;
 
 export const apiDocs = { to: '/api/docs', text: 'apiDocs', icon: BookOpen };
-
-export const runsIcon = Activity;

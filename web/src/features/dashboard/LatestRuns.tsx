@@ -2,16 +2,15 @@ import { useQuery } from '@tanstack/react-query';
 import { useTranslation } from 'react-i18next';
 import { Link } from 'react-router';
 import { api, body } from '@/api/client';
-import { runTone } from '@/features/provisioning/state';
+import { RunTone } from '@/features/provisioning/words';
 import { paths } from '@/lib/paths';
 import { Moment } from '@/ui/Moment';
 import { Panel } from '@/ui/Page';
 import { Empty, Failure, Loading } from '@/ui/states';
-import { Tone } from '@/ui/Tone';
 
 /** The newest runs: one's own, or for admins all. */
 export function LatestRuns() {
-  const { t } = useTranslation('dashboard');
+  const { t } = useTranslation(['dashboard', 'runs']);
   const { data, error, refetch } = useQuery({
     queryKey: ['runs', 'latest'],
     queryFn: ({ signal }) => body(api.GET('/api/runs', { params: { query: { limit: 6 } }, signal })),
@@ -32,10 +31,8 @@ export function LatestRuns() {
               key={run.id}
               className="border-top px-4 py-2 d-flex flex-wrap gap-1 column-gap-3 align-items-baseline"
             >
-              <Link to={paths.run(run.id)}>{t(`kind.${run.kind}`, { defaultValue: run.kind })}</Link>
-              <Tone tone={runTone(run.state)} moving={run.state === 'running'}>
-                {t(`run.${run.state}`, { defaultValue: run.state })}
-              </Tone>
+              <Link to={paths.run(run.id)}>{t(`runs:kind.${run.kind}`)}</Link>
+              <RunTone state={run.state} />
               <span className="small text-body-secondary text-truncate">{run.machines.join(', ')}</span>
               <span className="ms-auto small text-body-secondary">
                 <Moment at={run.started_at} as="relative" />

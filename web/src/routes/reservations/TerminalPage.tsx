@@ -1,7 +1,6 @@
-import { useQuery } from '@tanstack/react-query';
 import { useTranslation } from 'react-i18next';
 import { Link, useParams } from 'react-router';
-import { api, body } from '@/api/client';
+import { useReservation } from '@/features/reservations/queries';
 import { Terminal } from '@/features/terminals/Terminal';
 import { paths } from '@/lib/paths';
 import { Countdown } from '@/ui/Moment';
@@ -10,10 +9,7 @@ import { Page } from '@/ui/Page';
 export default function TerminalPage() {
   const { t } = useTranslation('terminals');
   const { id = '', machine = '' } = useParams();
-  const { data } = useQuery({
-    queryKey: ['reservations', id],
-    queryFn: ({ signal }) => body(api.GET('/api/reservations/{id}', { params: { path: { id } }, signal })),
-  });
+  const { data } = useReservation(id);
   return (
     <Page
       title={machine}

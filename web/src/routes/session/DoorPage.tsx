@@ -1,7 +1,7 @@
 import { useEffect, type ReactNode } from 'react';
 import { useTranslation } from 'react-i18next';
 import { paths } from '@/lib/paths';
-import { ButtonLink } from '@/ui/Button';
+import { Button, ButtonLink } from '@/ui/Button';
 
 /** The pages before the sign-in: a card in the middle. */
 export function DoorPage({ title, children }: { title: string; children: ReactNode }) {
@@ -37,6 +37,33 @@ export function ToLogin() {
       <ButtonLink to={paths.login} look="primary">
         {t('toSignIn')}
       </ButtonLink>
+    </div>
+  );
+}
+
+/** The button of such a page; after too many tries it counts the seconds until the next. */
+export function DoorButton({
+  busy,
+  wait,
+  refused,
+  children,
+}: {
+  busy: boolean;
+  wait: number;
+  refused?: string | null;
+  children: ReactNode;
+}) {
+  const { t } = useTranslation('session');
+  return (
+    <div className="d-grid">
+      <Button
+        type="submit"
+        look="primary"
+        busy={busy}
+        refused={wait > 0 ? t('waitFirst', { count: wait }) : refused}
+      >
+        {wait > 0 ? t('wait', { count: wait }) : children}
+      </Button>
     </div>
   );
 }

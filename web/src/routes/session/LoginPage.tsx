@@ -6,10 +6,9 @@ import { DoorRefusal, useWait } from '@/features/accounts/DoorRefusal';
 import { useAbout } from '@/features/accounts/queries';
 import { useSession } from '@/features/accounts/session';
 import { paths } from '@/lib/paths';
-import { Button } from '@/ui/Button';
 import { TextField } from '@/ui/fields';
 import { useSubmit } from '@/ui/submit';
-import { DoorPage } from './DoorPage';
+import { DoorButton, DoorPage } from './DoorPage';
 
 /** Only ways within this page: an address of somebody else is no place to go after signing in. */
 function wayBack(to: string | null): string {
@@ -65,16 +64,9 @@ export default function LoginPage() {
           autoComplete="current-password"
           required
         />
-        <div className="d-grid">
-          <Button
-            type="submit"
-            look="primary"
-            busy={busy}
-            refused={wait > 0 ? t('waitFirst', { count: wait }) : null}
-          >
-            {wait > 0 ? t('wait', { count: wait }) : t('signIn')}
-          </Button>
-        </div>
+        <DoorButton busy={busy} wait={wait}>
+          {t('signIn')}
+        </DoorButton>
       </form>
       <div className="small text-body-secondary mt-4">
         {about.data && about.data.registration !== 'closed' ? (

@@ -5,11 +5,10 @@ import { DoorRefusal, useWait } from '@/features/accounts/DoorRefusal';
 import { resetPassword } from '@/features/accounts/queries';
 import { tokenOf } from '@/features/accounts/state';
 import { paths } from '@/lib/paths';
-import { Button } from '@/ui/Button';
 import { TextField } from '@/ui/fields';
 import { sentence } from '@/ui/states';
 import { useSubmit } from '@/ui/submit';
-import { DoorPage, ToLogin } from './DoorPage';
+import { DoorButton, DoorPage, ToLogin } from './DoorPage';
 
 export default function PasswordPage() {
   const { t } = useTranslation('session');
@@ -89,16 +88,9 @@ function PasswordForm({ token, done }: { token: string; done: () => void }) {
         autoComplete="new-password"
         required
       />
-      <div className="d-grid">
-        <Button
-          type="submit"
-          look="primary"
-          busy={busy}
-          refused={wait > 0 ? t('waitFirst', { count: wait }) : refused}
-        >
-          {wait > 0 ? t('wait', { count: wait }) : t('setPassword')}
-        </Button>
-      </div>
+      <DoorButton busy={busy} wait={wait} refused={refused}>
+        {t('setPassword')}
+      </DoorButton>
     </form>
   );
 }

@@ -7,11 +7,10 @@ import { register, useAbout } from '@/features/accounts/queries';
 import { isUsername } from '@/features/accounts/state';
 import { useSession } from '@/features/accounts/session';
 import { paths } from '@/lib/paths';
-import { Button } from '@/ui/Button';
 import { TextField } from '@/ui/fields';
 import { Failure, Loading, sentence } from '@/ui/states';
 import { useSubmit } from '@/ui/submit';
-import { DoorPage, ToLogin } from './DoorPage';
+import { DoorButton, DoorPage, ToLogin } from './DoorPage';
 
 export default function RegisterPage() {
   const { t } = useTranslation('session');
@@ -121,16 +120,9 @@ function RegisterForm({ approval, waits }: { approval: boolean; waits: (username
           fault={emailFault}
           autoComplete="email"
         />
-        <div className="d-grid">
-          <Button
-            type="submit"
-            look="primary"
-            busy={busy}
-            refused={wait > 0 ? t('waitFirst', { count: wait }) : refused}
-          >
-            {wait > 0 ? t('wait', { count: wait }) : t('make')}
-          </Button>
-        </div>
+        <DoorButton busy={busy} wait={wait} refused={refused}>
+          {t('make')}
+        </DoorButton>
       </form>
       <p className="small text-body-secondary mt-4 mb-0">
         {t('hasAccount')} <Link to={paths.login}>{t('toSignIn')}</Link>
