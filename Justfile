@@ -83,6 +83,11 @@ ansible-targets *NAMES: (_need "cc:build-essential" "ssh:openssh-client") _build
     just _packages-for-machines
     scripts/ansible-targets.sh "$@"
 
+# Load the optimised server for so many seconds with people, screens and scripts, and let one thing in twenty go wrong
+soak SECONDS="1800": (_need "cc:build-essential" "ssh:openssh-client" "sshd:openssh-server" "unshare:util-linux" "mariadbd:mariadb-server-core" "my_print_defaults:mariadb-client-core") web
+    cargo build --locked --release
+    BERTH_BIN_DIR="{{ target }}/release" BERTH_SOAK_SECONDS="$1" cargo test --locked --test it soak:: -- --nocapture
+
 # Write the snapshots anew after a wanted change: API description, command help, recaps
 bless: (_need "cc:build-essential")
     INSTA_UPDATE=always BERTH_BLESS=1 cargo test --locked

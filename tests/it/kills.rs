@@ -5,13 +5,14 @@
 use std::time::{Duration, Instant};
 
 use reqwest::Method;
-use serde_json::{Value, json};
+use serde_json::json;
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 
 use crate::harness::{
     ADMIN_PASSWORD, Client, Database,
     machines::{Machine, machines},
+    pool::{Dice, give_back_all, number, send, states, watch},
     process::{Process, Setup},
     tick,
 };
@@ -20,32 +21,6 @@ const MACHINES: usize = 5;
 const PEOPLE: usize = 3;
 /// How long all may take to be well again.
 const PATIENCE: Duration = Duration::from_mins(4);
-
-fn number(name: &str, otherwise: u64) -> u64 {
-    std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(otherwise)
-}
-
-/// A xorshift: the same seed, the same kills.
-struct Dice(u64);
-
-impl Dice {
-    fn below(&mut self, end: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0 % end
-    }
-
-    /// Up to two seconds, sooner rather than later: most of the work is done by then.
-    fn moment(&mut self) -> Duration {
-        Duration::from_millis(self.below(2000) * self.below(2000) / 2000)
-    }
-}
-
-/// A request that may meet a dead server.
-async fn send(client: &Client, method: Method, path: &str, body: Option<Value>) -> Option<(u16, Value)> {
-    client.try_send(client.request(method, path).timeout(Duration::from_secs(30)), body).await
-}
 
 /// The programs, each of which may be dead.
 struct Programs {
@@ -79,35 +54,6 @@ impl Programs {
     }
 }
 
-/// Machines by name, with their states and since when.
-async fn states(admin: &Client) -> Option<Vec<(String, String, String, String)>> {
-    let (status, view) = send(admin, Method::GET, "/api/machines?limit=100", None).await?;
-    if status != 200 {
-        return None;
-    }
-    let word = |machine: &Value, key: &str| machine[key].as_str().unwrap_or_default().to_owned();
-    let one = |m: &Value| (word(m, "name"), word(m, "state"), word(m, "state_since"), word(m, "reason"));
-    Some(view["items"].as_array().unwrap().iter().map(one).collect())
-}
-
-/// Looks again and again: a machine that is in the pool before and after a look at its accounts has none of ours.
-async fn watch(admin: Client, all: Vec<Machine>, stop: CancellationToken) -> usize {
-    let mut looks = 0;
-    while !stop.is_cancelled() {
-        tick(Duration::from_millis(100)).await;
-        let Some(before) = states(&admin).await else { continue };
-        let accounts: Vec<String> = all.iter().map(|machine| machine.file("/etc/passwd").unwrap_or_default()).collect();
-        let Some(after) = states(&admin).await else { continue };
-        for state in before.iter().filter(|state| state.1 == "ready" && after.contains(state)) {
-            let at = all.iter().position(|machine| machine.name == state.0).unwrap();
-            let ours: Vec<&str> = accounts[at].lines().filter(|line| line.starts_with("user")).collect();
-            assert!(ours.is_empty(), "`{}` is in the pool with {ours:?}", state.0);
-            looks += 1;
-        }
-    }
-    looks
-}
-
 async fn until<F: Future<Output = bool>>(what: &str, programs: &Programs, holds: impl Fn() -> F) {
     let end = Instant::now() + PATIENCE;
     while !holds().await {
@@ -119,15 +65,6 @@ async fn until<F: Future<Output = bool>>(what: &str, programs: &Programs, holds:
         );
         tick(Duration::from_millis(200)).await;
     }
-}
-
-/// Somebody's live reservations, given back.
-async fn give_back_all(client: &Client) -> Option<()> {
-    let (_, page) = send(client, Method::GET, "/api/reservations?state=live", None).await?;
-    for reservation in page["items"].as_array()? {
-        send(client, Method::DELETE, &format!("/api/reservations/{}", reservation["id"].as_str()?), None).await?;
-    }
-    Some(())
 }
 
 fn setup(folder: &TempDir, database: String) -> Setup {

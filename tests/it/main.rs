@@ -28,6 +28,7 @@ mod reservations;
 mod roles;
 mod runs;
 mod sign_in;
+mod soak;
 mod terminals;
 mod tidy;
 mod web;

@@ -5,6 +5,7 @@ pub mod docker;
 pub mod guard;
 pub mod machines;
 pub mod mariadb;
+pub mod pool;
 pub mod process;
 pub mod sshd;
 

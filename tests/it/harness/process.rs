@@ -82,7 +82,25 @@ fn program(name: &str, built: &str) -> PathBuf {
     std::env::var_os("BERTH_BIN_DIR").map_or_else(|| PathBuf::from(built), |folder| Path::new(&folder).join(name))
 }
 
+/// What a process holds.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Holds {
+    /// Memory in RAM, in KiB.
+    pub rss: u64,
+    /// Open file descriptors.
+    pub files: u64,
+}
+
 impl Process {
+    /// What it holds now, as the kernel tells.
+    pub fn holds(&self) -> Holds {
+        let folder = PathBuf::from(format!("/proc/{}", self.child.id()));
+        let status = std::fs::read_to_string(folder.join("status")).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("a running process has memory");
+        let rss = line.trim().trim_end_matches(" kB").parse().unwrap();
+        Holds { rss, files: std::fs::read_dir(folder.join("fd")).unwrap().count() as u64 }
+    }
+
     /// SIGKILL: no handler runs.
     pub fn kill(&mut self) {
         self.child.kill().unwrap();
