@@ -212,6 +212,23 @@ impl DerefMut for Tx {
     }
 }
 
+/// How often work that lost a race in the database begins again at once.
+const RACES: usize = 4;
+
+/// Runs `work`, and at once again while `lost` says that its error is a lost race: nothing of such a try lasts.
+pub async fn retry<T, E, F>(lost: impl Fn(&E) -> bool, work: impl Fn() -> F) -> Result<T, E>
+where
+    F: Future<Output = Result<T, E>>,
+{
+    for _ in 0..RACES {
+        match work().await {
+            Err(error) if lost(&error) => tracing::debug!("lost a race in the database; trying again"),
+            outcome => return outcome,
+        }
+    }
+    work().await
+}
+
 /// The statement lost a race that it may win the next time: deadlock, lock wait, busy.
 pub fn is_transient(error: &sqlx::Error) -> bool {
     match error {

@@ -23,8 +23,6 @@ const POLL: Duration = Duration::from_secs(1);
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 /// The longest pause after failures.
 const LONGEST_PAUSE: Duration = Duration::from_mins(5);
-/// How often a job that lost a race in the database begins again at once.
-const RACES: u32 = 5;
 /// How many jobs one claiming transaction takes at the most.
 const BATCH: usize = 32;
 
@@ -155,16 +153,9 @@ impl Runner {
 
     /// Runs the job, and at once again when the database had it lose a race: nothing of that try lasts.
     async fn try_again(&self, kind: &'static Kind, claim: &Claim) -> anyhow::Result<Next> {
-        let mut races = 0;
-        loop {
-            let outcome = (kind.run)(self.ctx.clone(), claim.clone()).await;
-            let lost_race =
-                |error: &anyhow::Error| error.chain().any(|cause| cause.downcast_ref().is_some_and(db::is_transient));
-            match outcome {
-                Err(error) if races < RACES && lost_race(&error) => races += 1,
-                outcome => return outcome,
-            }
-        }
+        let lost =
+            |error: &anyhow::Error| error.chain().any(|cause| cause.downcast_ref().is_some_and(db::is_transient));
+        db::retry(lost, || (kind.run)(self.ctx.clone(), claim.clone())).await
     }
 
     async fn settle(&self, claim: &Claim, outcome: anyhow::Result<Next>) -> sqlx::Result<()> {

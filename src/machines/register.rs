@@ -13,7 +13,7 @@ use super::{
 use crate::{
     clock::{Millis, millis},
     ctx::Ctx,
-    db::is_transient,
+    db,
     ids::MachineId,
 };
 
@@ -98,13 +98,7 @@ async fn claim(ctx: &Ctx, ids: &[MachineId]) -> sqlx::Result<Vec<Machine>> {
 
 /// Writes down what contacts found. Tried again when it collides with an import or a booking.
 async fn settle(ctx: &Ctx, found: Vec<(Machine, Result<Contact, NoContact>)>) -> sqlx::Result<Vec<Registered>> {
-    let mut tries = 0;
-    loop {
-        match try_settle(ctx, &found).await {
-            Err(error) if is_transient(&error) && tries < 5 => tries += 1,
-            other => return other,
-        }
-    }
+    db::retry(db::is_transient, || try_settle(ctx, &found)).await
 }
 
 async fn try_settle(ctx: &Ctx, found: &[(Machine, Result<Contact, NoContact>)]) -> sqlx::Result<Vec<Registered>> {

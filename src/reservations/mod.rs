@@ -86,29 +86,15 @@ pub struct Booked {
     pub password: Option<String>,
 }
 
-/// How often a lost race is run again.
-const TRIES: u32 = 5;
-
 /// Books machines: all that were asked for, or none, or a place in the line.
 pub async fn book(ctx: &Ctx, actor: &Actor, request: Request) -> Result<Booked, Error> {
     let plan = rules::check(ctx, actor, request).await?;
-    let mut tries = 0;
-    loop {
-        tries += 1;
-        match try_book(ctx, actor, &plan).await {
-            Err(Error::Database(error)) if tries < TRIES && (db::is_transient(&error) || db::is_taken(&error)) => {
-                tracing::debug!(%error, tries, "a booking lost a race and tries again");
-            }
-            Ok(id) => {
-                metrics::counter!("berth_reservations_total", "outcome" => "accepted").increment(1);
-                return Ok(Booked { id, password: plan.made_password });
-            }
-            Err(error) => {
-                metrics::counter!("berth_reservations_total", "outcome" => "refused").increment(1);
-                return Err(error);
-            }
-        }
-    }
+    let lost =
+        |error: &Error| matches!(error, Error::Database(cause) if db::is_transient(cause) || db::is_taken(cause));
+    let booked = db::retry(lost, || try_book(ctx, actor, &plan)).await;
+    let outcome = if booked.is_ok() { "accepted" } else { "refused" };
+    metrics::counter!("berth_reservations_total", "outcome" => outcome).increment(1);
+    Ok(Booked { id: booked?, password: plan.made_password })
 }
 
 async fn try_book(ctx: &Ctx, actor: &Actor, plan: &rules::Plan) -> Result<LeaseId, Error> {
