@@ -60,6 +60,8 @@ pub struct Config {
     pub rewrite_localhost: bool,
     /// The gateway's name.
     pub docker_host_gateway_name: String,
+    /// Which addresses machines may have.
+    pub machines: Machines,
     /// Limits of reservations.
     pub reservations: Reservations,
     /// How long things may take.
@@ -158,6 +160,15 @@ impl From<LogFormat> for crate::telemetry::Lines {
             LogFormat::Json => Self::Json,
         }
     }
+}
+
+/// Which addresses machines may have.
+#[derive(Debug, Clone, Default)]
+pub struct Machines {
+    /// Only these; empty: all but those that are never a machine's.
+    pub allow: Vec<IpNet>,
+    /// Never these.
+    pub deny: Vec<IpNet>,
 }
 
 /// Limits of reservations where the pool states none.
@@ -352,8 +363,7 @@ impl Config {
                 "write it as 127.0.0.1:9464, or leave it empty",
             ))
         };
-        let trusted_proxies = r.list("trusted_proxies");
-        let trusted_proxies = trusted_proxies.iter().filter_map(|text| pools::network(r, text)).collect();
+        let trusted_proxies = pools::networks(r, "trusted_proxies");
         Self {
             env,
             listen: r.parsed("listen", SocketAddr::from(([127, 0, 0, 1], 8080)), address),
@@ -382,6 +392,10 @@ impl Config {
             },
             rewrite_localhost: r.flag("inventory.rewrite_localhost"),
             docker_host_gateway_name: r.text("inventory.docker_host_gateway_name"),
+            machines: Machines {
+                allow: pools::networks(r, "machines.allow_addresses"),
+                deny: pools::networks(r, "machines.deny_addresses"),
+            },
             reservations: Reservations {
                 max_count: r.number("reservations.max_count", 1, 10_000),
                 max_minutes: r.number("reservations.max_minutes", 1, 5_256_000),

@@ -83,11 +83,15 @@ fn one(r: &mut Reader, name: &str, value: Value) -> Pool {
     pool
 }
 
-pub(super) fn network(r: &mut Reader, text: &str) -> Option<IpNet> {
+pub(super) fn networks(r: &mut Reader, path: &'static str) -> Vec<IpNet> {
+    r.list(path).iter().filter_map(|text| network(r, path, text)).collect()
+}
+
+fn network(r: &mut Reader, path: &str, text: &str) -> Option<IpNet> {
     let parsed = text.parse::<IpNet>().or_else(|_| text.parse::<IpAddr>().map(IpNet::from));
     if parsed.is_err() {
         let fix = "write networks as 10.0.0.0/8 or addresses as 127.0.0.1";
-        r.faults.push(Fault::error("trusted_proxies", format!("`{text}` is not a network"), fix));
+        r.faults.push(Fault::error(path, format!("`{text}` is not a network"), fix));
     }
     parsed.ok()
 }

@@ -112,6 +112,18 @@ pub const SETTINGS: &[Setting] = &[
         "\"host.docker.internal\"",
         "the gateway's name",
     ),
+    plain(
+        "machines.allow_addresses",
+        "BERTH_MACHINES_ALLOW_ADDRESSES",
+        "[]",
+        "networks where machines may be, as [\"10.20.0.0/16\"]; empty: everywhere that is not refused",
+    ),
+    plain(
+        "machines.deny_addresses",
+        "BERTH_MACHINES_DENY_ADDRESSES",
+        "[]",
+        "networks where no machine may be; link-local, metadata and multicast ones are refused unasked",
+    ),
     plain("reservations.max_count", "BERTH_RESERVATION_MAX_COUNT", "100", "most machines in one reservation"),
     plain(
         "reservations.max_minutes",

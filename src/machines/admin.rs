@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{
-    Error, contact, import, jobs, keys,
+    Error, address, contact, import, jobs, keys,
     model::{Change, Machine, State},
     plan,
     register::{self, Registered, register_all},
@@ -48,6 +48,7 @@ const SWEEP_AFTER: Millis = 120_000;
 /// Registers a machine at once. One that cannot be reached is kept, in quarantine, and tried again.
 pub async fn create(ctx: &Ctx, actor: &Actor, entry: Entry) -> Result<Registered, Error> {
     check_key_file(ctx, entry.key_file.as_deref())?;
+    check_address(ctx, &entry.host, entry.jump.as_deref()).await?;
     let mut tx = ctx.db.begin_write().await?;
     let named = store::find(&mut tx, &entry.name).await?;
     let there = store::at_address(&mut tx, &entry.host, entry.port, entry.jump.as_deref()).await?;
@@ -78,6 +79,14 @@ pub async fn create(ctx: &Ctx, actor: &Actor, entry: Entry) -> Result<Registered
 /// Changes a machine. When how to reach it changes, it is contacted again before anybody gets it.
 pub async fn update(ctx: &Ctx, actor: &Actor, name: &str, patch: Patch) -> Result<Registered, Error> {
     check_key_file(ctx, patch.key_file.as_ref().and_then(Option::as_deref))?;
+    if patch.host.is_some() || patch.jump.is_some() {
+        // Before the transaction: resolving a name may take a while.
+        let mut conn = ctx.db.read().await?;
+        let known = store::find(&mut conn, name).await?.ok_or_else(|| Error::NoSuchMachine(name.to_owned()))?;
+        drop(conn);
+        let jump = patch.jump.clone().unwrap_or(known.jump);
+        check_address(ctx, patch.host.as_deref().unwrap_or(&known.host), jump.as_deref()).await?;
+    }
     let mut tx = ctx.db.begin_write().await?;
     let machine = locked(&mut tx, name).await?;
     let (after, fields) = patched(ctx, &machine, patch);
@@ -309,6 +318,13 @@ async fn note(tx: &mut Tx, actor: &Actor, action: &str, target: &str, detail: &s
 fn check_key_file(ctx: &Ctx, file: Option<&str>) -> Result<(), Error> {
     match file.and_then(|file| keys::key_file_fault(ctx, file)) {
         Some(fault) => Err(Error::Invalid(vec![Fault::at("/key_file", format!("the key file {fault}"))])),
+        None => Ok(()),
+    }
+}
+
+async fn check_address(ctx: &Ctx, host: &str, jump: Option<&str>) -> Result<(), Error> {
+    match address::fault(ctx, host, jump).await {
+        Some((field, why)) => Err(Error::Invalid(vec![Fault::at(format!("/{field}"), why)])),
         None => Ok(()),
     }
 }

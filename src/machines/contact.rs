@@ -136,7 +136,7 @@ async fn with_own_key(ctx: &Ctx, machine: &Machine, contact: &mut Contact) -> Re
 
 async fn open(ctx: &Ctx, machine: &Machine, contact: &mut Contact, login: Login) -> Result<Shell, remote::Error> {
     let pinned = Machine { host_keys: contact.host_keys.clone(), ..machine.clone() };
-    let shell = Shell::open(&reach(ctx, &pinned, login, None)).await?;
+    let shell = Shell::open(&reach(ctx, &pinned, login, None).await?).await?;
     if contact.host_keys.is_empty() {
         contact.host_keys = shell.host_keys();
         if contact.host_keys.is_empty() {
@@ -157,9 +157,9 @@ pub(super) async fn probe(ctx: &Ctx, machine: &Machine) -> Result<Option<Facts>,
     if ctx.config.remote == Remote::Fake {
         return Ok(machine.facts.clone());
     }
-    let target = super::target::target(ctx, machine, None).map_err(|error| error.to_string())?;
     let limit = ctx.config.timeouts.connect + STEP;
     let look = async {
+        let target = super::target::target(ctx, machine, None).await.map_err(words)?;
         let shell = Shell::open(&target).await.map_err(words)?;
         let facts = facts(&shell).await?;
         shell.close().await;

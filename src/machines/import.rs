@@ -6,7 +6,7 @@ use serde::Serialize;
 use tokio::{sync::mpsc, time::Instant};
 
 use super::{
-    Error, inventory,
+    Error, address, inventory,
     inventory::Placed,
     jobs, keys,
     model::{Change, Machine, State},
@@ -121,6 +121,15 @@ fn read(ctx: &Ctx, text: &str) -> Result<Vec<Placed>, Error> {
     let mut seen: HashMap<&str, Option<String>> = HashMap::new();
     let mut faults = Vec::new();
     for machine in &placed {
+        let entry = &machine.entry;
+        if let Some((field, detail)) = address::written(&ctx.config, &entry.host, entry.jump.as_deref()) {
+            faults.push(Fault {
+                pointer: format!("/machines/{}/{field}", machine.index),
+                line: Some(machine.line),
+                column: Some(machine.column),
+                detail,
+            });
+        }
         let Some(file) = machine.entry.key_file.as_deref() else { continue };
         let fault = seen.entry(file).or_insert_with(|| keys::key_file_fault(ctx, file));
         if let Some(fault) = fault {

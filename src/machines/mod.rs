@@ -5,6 +5,7 @@
 //! before it is verified; a held machine is in nobody else's hands; a ready machine is held by nobody. Deliberately
 //! absent: what a lease is, and how a machine is cleaned.
 
+mod address;
 mod admin;
 pub mod api;
 mod available;

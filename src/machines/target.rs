@@ -2,51 +2,55 @@
 
 use std::path::PathBuf;
 
-use super::model::Machine;
+use super::{address, model::Machine};
 use crate::{
     config::{Config, Remote},
     ctx::Ctx,
-    remote::{HostKey, Login, Secret, Ssh, Target, Via},
-    seal::CannotOpen,
+    remote::{Error, HostKey, Login, Secret, Ssh, Target, Via},
 };
 
-/// Where and how to reach a machine. `fence`: whoever opens a shell with it ends every earlier one with the same.
-pub fn target(ctx: &Ctx, machine: &Machine, fence: Option<&str>) -> Result<Target, CannotOpen> {
+/// Where and how to reach a machine now: its name is resolved, and refused where no machine may be. `fence`: whoever
+/// opens a shell with it ends every earlier one with the same.
+pub async fn target(ctx: &Ctx, machine: &Machine, fence: Option<&str>) -> Result<Target, Error> {
     let login = match (&machine.key_file, machine.key_installed_at, &machine.password_sealed) {
         (Some(file), ..) => Login::KeyFile(key_file(ctx, file)),
         (None, None, Some(sealed)) => {
-            let password = ctx.sealer.open(&Machine::password_owner(machine.id), sealed)?;
+            let opened = ctx.sealer.open(&Machine::password_owner(machine.id), sealed);
+            let password = opened.map_err(|error| Error::BadValue(error.to_string()))?;
             Login::Password(Secret(password))
         }
         (None, ..) => Login::KeyFile(own_key(ctx)),
     };
-    Ok(reach(ctx, machine, login, fence))
+    reach(ctx, machine, login, fence).await
 }
 
 /// The same with another way to log in.
-pub(super) fn reach(ctx: &Ctx, machine: &Machine, login: Login, fence: Option<&str>) -> Target {
+pub(super) async fn reach(ctx: &Ctx, machine: &Machine, login: Login, fence: Option<&str>) -> Result<Target, Error> {
     let via = match ctx.config.remote {
         Remote::Fake => Via::Fake,
-        Remote::Ssh => Via::Ssh(Ssh {
-            host: dialled(&machine.host, &ctx.config),
-            port: machine.port,
-            jump: machine.jump.clone(),
-            login,
-            host_key: if machine.host_keys.is_empty() {
-                HostKey::Learn
-            } else {
-                HostKey::Pinned(machine.host_keys.clone())
-            },
-            options: Vec::new(),
-        }),
+        Remote::Ssh => {
+            let way = address::way(ctx, &machine.host, machine.port, machine.jump.as_deref()).await?;
+            Via::Ssh(Ssh {
+                host: dialled(&machine.host, &ctx.config),
+                port: machine.port,
+                jump: machine.jump.clone().filter(|_| !way.replaces_jump),
+                login,
+                host_key: if machine.host_keys.is_empty() {
+                    HostKey::Learn
+                } else {
+                    HostKey::Pinned(machine.host_keys.clone())
+                },
+                options: way.options,
+            })
+        }
     };
-    Target {
+    Ok(Target {
         name: machine.name.clone(),
         via,
         user: machine.login_user.clone(),
         connect_timeout: ctx.config.timeouts.connect,
         fence: fence.map(str::to_owned),
-    }
+    })
 }
 
 /// Berth's own private key, made once per data directory.
@@ -61,7 +65,7 @@ pub(super) fn key_file(ctx: &Ctx, file: &str) -> PathBuf {
 }
 
 /// A server in a container reaches its host's loopback by another name.
-fn dialled(host: &str, config: &Config) -> String {
+pub(super) fn dialled(host: &str, config: &Config) -> String {
     if config.rewrite_localhost && matches!(host, "localhost" | "127.0.0.1" | "::1") {
         config.docker_host_gateway_name.clone()
     } else {

@@ -92,8 +92,7 @@ pub fn remove_playbook(ctx: &Ctx, pool: &str) -> PathBuf {
 
 /// A shell of our own on the machine; everything an earlier one still did there is ended first.
 async fn open(ctx: &Ctx, machine: &Machine) -> Result<Shell, Trouble> {
-    let target =
-        machines::target(ctx, machine, Some(FENCE)).map_err(|error| Trouble::Unreachable(error.to_string()))?;
+    let target = machines::target(ctx, machine, Some(FENCE)).await?;
     Ok(Shell::open(&target).await?)
 }
 

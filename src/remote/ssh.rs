@@ -195,7 +195,7 @@ pub(super) fn local() -> Command {
 }
 
 /// Takes Berth's own secrets out of the child's environment.
-fn clean(command: &mut Command) {
+pub(super) fn clean(command: &mut Command) {
     for (name, _) in std::env::vars_os() {
         let text = name.to_string_lossy();
         if ["BERTH_", "JWT_", "DATABASE_", "ADMIN_"].iter().any(|prefix| text.starts_with(prefix)) {
@@ -204,7 +204,7 @@ fn clean(command: &mut Command) {
     }
 }
 
-fn refuse_dash(what: &str, value: &str) -> Result<(), Error> {
+pub(super) fn refuse_dash(what: &str, value: &str) -> Result<(), Error> {
     if value.starts_with('-') {
         return Err(Error::BadValue(format!("{what} `{value}` must not begin with `-`")));
     }

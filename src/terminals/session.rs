@@ -185,11 +185,12 @@ impl Session {
             return Err(unreachable(format!("the host key of machine `{name}` is not known yet")));
         }
         let uid = seen.uid.ok_or_else(|| unreachable(format!("the account on machine `{name}` is not known yet")))?;
-        let target = machines::target(&self.ctx, &machine, None).map_err(|error| unreachable(error.to_string()))?;
         let who = Who { user: self.terminal.username.clone(), uid };
         let size = self.size;
         let told = |error: crate::remote::Error| unreachable(format!("machine `{}`: {error}", machine.name));
-        let door = self.meanwhile(Door::reach(&target, &who, size)).await?.map_err(told)?;
+        let ctx = self.ctx.clone();
+        let reached = async { Door::reach(&machines::target(&ctx, &machine, None).await?, &who, size).await };
+        let door = self.meanwhile(reached).await?.map_err(told)?;
         open(&self.ctx, &self.terminal).await.map_err(down)??;
         self.opened = Some(Instant::now());
         let (output, input, life) = self.meanwhile(door.enter()).await?.map_err(told)?;

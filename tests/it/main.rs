@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, missing_docs, reason = "a test may stop at what it did not expect")]
 
 mod accounts;
+mod addresses;
 mod becoming;
 mod cli;
 mod containers;

@@ -22,11 +22,13 @@ pub struct Setup {
     pub database: String,
     pub port: u16,
     pub env: Vec<(String, String)>,
+    /// Files and folders that the program sees in place of the machine's own: what, and where.
+    pub sees: Vec<(PathBuf, &'static str)>,
 }
 
 impl Setup {
     pub fn new(folder: &Path, database: String) -> Self {
-        Self { folder: folder.to_owned(), database, port: free_port(), env: Vec::new() }
+        Self { folder: folder.to_owned(), database, port: free_port(), env: Vec::new(), sees: Vec::new() }
     }
 
     pub fn with(mut self, name: &str, value: &str) -> Self {
@@ -57,7 +59,16 @@ impl Setup {
     fn start(&self, program: &Path, args: &[&str], log: &str) -> Process {
         let log = self.folder.join(log);
         let out = File::options().create(true).append(true).open(&log).unwrap();
-        let child = Command::new(program)
+        let mut command = if self.sees.is_empty() {
+            Command::new(program)
+        } else {
+            let mounts = self.sees.iter().map(|(what, place)| format!("mount --bind {} {place} && ", what.display()));
+            let script = format!("mount --make-rprivate / && {}exec \"$0\" \"$@\"", mounts.collect::<String>());
+            let mut command = Command::new("unshare");
+            command.args(["-m", "--", "sh", "-c", &script]).arg(program);
+            command
+        };
+        let child = command
             .args(args)
             .env_clear()
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
