@@ -22,7 +22,7 @@ run N="10": (_need "cc:build-essential" "curl:curl" "ssh:openssh-client") _build
     scripts/run.sh "$1"
 
 # Run all tests, on SQLite and on a private MariaDB, and the page in Chromium; with words, only the Rust tests they name
-test *ARGS: (_need "cc:build-essential" "curl:curl" "ssh:openssh-client" "ssh-keygen:openssh-client" "sshd:openssh-server" "unshare:util-linux" "mariadbd:mariadb-server-core" "my_print_defaults:mariadb-client-core" "busybox:busybox-static" "faketime:faketime" "dockerd:docker.io" "ip:iproute2" "sudo:sudo")
+test *ARGS: (_need "cc:build-essential" "curl:curl" "ssh:openssh-client" "ssh-keygen:openssh-client" "sshd:openssh-server" "unshare:util-linux" "mariadbd:mariadb-server-core" "my_print_defaults:mariadb-client-core" "busybox:busybox-static" "faketime:faketime" "dockerd:docker.io" "ip:iproute2" "sudo:sudo" "caddy:caddy")
     cargo test --locked "$@"
     [ $# -gt 0 ] || just test-web
 
@@ -44,12 +44,14 @@ fuzz SECONDS="60": (_need "cc:build-essential")
     BERTH_FUZZ_SECONDS="$1" BERTH_FUZZ_SEED="${BERTH_FUZZ_SEED:-$RANDOM$RANDOM}" cargo test --locked --test it fuzz:: -- --nocapture
 
 # Look for faults without running: format, clippy, dependencies and their licences
-check: web (_need "cc:build-essential") (_tool "cargo-deny" "0.20.2") (_tool "cargo-machete" "0.9.2")
+check: web (_need "cc:build-essential" "caddy:caddy") (_tool "cargo-deny" "0.20.2") (_tool "cargo-machete" "0.9.2")
     ! git ls-files | grep -E '(^|/)(CACHEDIR\.TAG|\.fingerprint/|node_modules/|web/dist/)' || { echo "what a build made is tracked: git rm -r --cached it" >&2; exit 1; }
     cargo fmt --all --check
     cargo clippy --locked --all-targets -- -D warnings
     {{ tools }}/cargo-deny --all-features --offline check --hide-inclusion-graph bans licenses sources
     {{ tools }}/cargo-machete .
+    caddy validate --config caddy/Caddyfile --adapter caddyfile 2>/dev/null || caddy validate --config caddy/Caddyfile --adapter caddyfile
+    caddy fmt caddy/Caddyfile | diff caddy/Caddyfile -
     cd web && npm run check
 
 # Ask for known weaknesses of the dependencies (needs github.com)

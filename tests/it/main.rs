@@ -5,6 +5,7 @@
 mod accounts;
 mod addresses;
 mod becoming;
+mod caddy;
 mod cli;
 mod containers;
 mod events;

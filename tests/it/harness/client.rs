@@ -22,9 +22,14 @@ pub struct Answer {
 
 impl Client {
     pub fn new(url: &str) -> Self {
+        Self::with(url, |builder| builder)
+    }
+
+    /// One that reaches the server in a way of its own.
+    pub fn with(url: &str, change: impl FnOnce(reqwest::ClientBuilder) -> reqwest::ClientBuilder) -> Self {
         // Once for the process; a second time it is there already.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let http = reqwest::Client::builder().build().unwrap();
+        let http = change(reqwest::Client::builder()).build().unwrap();
         Self { http, url: url.to_owned(), token: None }
     }
 

@@ -1,5 +1,6 @@
 //! The real server in this process, with a database of its own.
 
+pub mod caddy;
 pub mod client;
 pub mod docker;
 pub mod guard;
