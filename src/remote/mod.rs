@@ -8,6 +8,7 @@ mod error;
 mod gate;
 mod meter;
 mod own;
+mod private;
 mod quote;
 mod script;
 mod shell;

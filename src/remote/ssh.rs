@@ -1,52 +1,16 @@
 //! How the system's `ssh` is started: its options, its environment, its password.
 
-use std::{
-    fs,
-    io::Write,
-    os::unix::fs::{OpenOptionsExt, PermissionsExt},
-    path::Path,
-    process::Stdio,
-};
+use std::{path::Path, process::Stdio};
 
 use tokio::process::Command;
 
-use super::{Error, HostKey, Login, Ssh, Target, quote};
+use super::{Error, HostKey, Login, Ssh, Target, private::Private, quote};
 
 /// The name under which pinned keys are kept, whatever address is dialled.
 const ALIAS: &str = "berth-host";
 
 /// A key exchange that is cheap for both sides, before all others.
 const CHEAP_KEX: &str = "KexAlgorithms=^curve25519-sha256";
-
-/// What must live as long as the connection, or until the login.
-#[derive(Debug)]
-pub(super) struct Private {
-    dir: tempfile::TempDir,
-}
-
-impl Private {
-    /// Removes the password from the disk; the login is over.
-    pub(super) fn forget_password(&self) {
-        let _ = fs::remove_file(self.dir.path().join("secret"));
-    }
-
-    /// A path by which a host that is this machine can be told; `None` when others might not see it.
-    pub(super) fn mark(&self) -> Option<String> {
-        let path = self.dir.path();
-        let seen = |folder: &Path| fs::metadata(folder).is_ok_and(|found| found.permissions().mode() & 0o001 != 0);
-        let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
-        // Of a service with a `/tmp` of its own.
-        let own = mounts.contains("/systemd-private-");
-        let path_text = path.to_str().filter(|_| !own && path.is_absolute());
-        path_text.filter(|_| path.ancestors().skip(1).all(seen)).map(str::to_owned)
-    }
-
-    /// The host keys that `ssh` has written down.
-    pub(super) fn learned(&self) -> Vec<String> {
-        let text = fs::read_to_string(self.dir.path().join("known_hosts")).unwrap_or_default();
-        text.lines().filter_map(|line| line.split_once(' ').map(|(_, key)| key.trim().to_owned())).collect()
-    }
-}
 
 /// Whether this machine's `ssh` knows the key exchange that we prefer, and how it is preferred.
 pub(super) async fn knows_kex() -> bool {
@@ -77,11 +41,7 @@ pub(super) fn command(target: &Target, ssh: &Ssh, plain_kex: bool, what: Use) ->
     if let Some(jump) = &ssh.jump {
         refuse_dash("jump", jump)?;
     }
-    let dir = tempfile::Builder::new()
-        .prefix(".berth-ssh-")
-        .permissions(fs::Permissions::from_mode(0o700))
-        .tempdir()
-        .map_err(|e| Error::BadValue(format!("cannot make a private folder: {e}")))?;
+    let private = Private::new()?;
     let mut command = Command::new("ssh");
     clean(&mut command);
     command.kill_on_drop(true);
@@ -138,17 +98,17 @@ pub(super) fn command(target: &Target, ssh: &Ssh, plain_kex: bool, what: Use) ->
             option("NumberOfPasswordPrompts=1");
         }
     }
-    let known = dir.path().join("known_hosts");
+    let known = private.path("known_hosts");
     match &ssh.host_key {
         HostKey::System => {}
         HostKey::Pinned(keys) => {
             let lines: Vec<String> = keys.iter().map(|key| format!("{ALIAS} {}", key.trim())).collect();
             let text = lines.join("\n") + "\n";
-            write_private(&known, text.as_bytes(), 0o600)?;
+            private.write("known_hosts", text.as_bytes(), 0o600)?;
             option("StrictHostKeyChecking=yes");
         }
         HostKey::Learn => {
-            write_private(&known, b"", 0o600)?;
+            private.write("known_hosts", b"", 0o600)?;
             option("StrictHostKeyChecking=accept-new");
         }
     }
@@ -167,22 +127,17 @@ pub(super) fn command(target: &Target, ssh: &Ssh, plain_kex: bool, what: Use) ->
         option(text);
     }
     if let Login::Password(secret) = &ssh.login {
-        let script = dir.path().join("askpass");
-        write_private(&dir.path().join("secret"), secret.0.as_bytes(), 0o600)?;
+        private.write("secret", secret.0.as_bytes(), 0o600)?;
         // Only the prompt of this very host gets the password: not a jump host's, not a key's.
         // ssh asks in the name of the alias when there is one.
         let named = if matches!(ssh.host_key, HostKey::System) { ssh.host.as_str() } else { ALIAS };
         let prompt = quote::quote(&format!("{}@{named}", target.user));
-        write_private(
-            &script,
-            format!("#!/bin/sh\ncase $1 in *{prompt}*assword*) exec cat \"${{0%/*}}/secret\" ;; esac\nexit 1\n")
-                .as_bytes(),
-            0o700,
-        )?;
+        let text = format!("#!/bin/sh\ncase $1 in *{prompt}*assword*) exec cat \"${{0%/*}}/secret\" ;; esac\nexit 1\n");
+        let script = private.write("askpass", text.as_bytes(), 0o700)?;
         command.env("SSH_ASKPASS", &script).env("SSH_ASKPASS_REQUIRE", "force").env("DISPLAY", ":0");
     }
     command.args(["--", &ssh.host, remote]);
-    Ok((command, Private { dir }))
+    Ok((command, private))
 }
 
 /// A shell on this machine.
@@ -221,14 +176,4 @@ fn option_path(path: &Path) -> Result<String, Error> {
         return Err(Error::BadValue(format!("path `{}` holds a character that ssh cannot take", text.escape_debug())));
     }
     Ok(format!("\"{}\"", text.replace('%', "%%")))
-}
-
-fn write_private(path: &Path, bytes: &[u8], mode: u32) -> Result<(), Error> {
-    let written = fs::OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(mode)
-        .open(path)
-        .and_then(|mut file| file.write_all(bytes));
-    written.map_err(|e| Error::BadValue(format!("cannot write {}: {e}", path.display())))
 }

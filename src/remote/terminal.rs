@@ -25,9 +25,10 @@ use tokio::{
 
 use super::{
     Error, Target, Via, error,
+    private::Private,
     quote::quote,
     script,
-    ssh::{self, Private, Use},
+    ssh::{self, Use},
 };
 
 /// What the shell is told about the screen.

@@ -18,8 +18,10 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Answer, Become, Error, HostKey, Login, Meter, Reply, Step, Target, Via, error, gate, script,
-    ssh::{self, Private, Use},
+    Answer, Become, Error, HostKey, Login, Meter, Reply, Step, Target, Via, error, gate,
+    private::Private,
+    script,
+    ssh::{self, Use},
     step::HELD,
     wire::{Parser, Record},
 };
