@@ -21,8 +21,19 @@ default:
 run N="10": (_need "cc:build-essential" "curl:curl" "ssh:openssh-client") _build
     scripts/run.sh "$1"
 
+# The same in containers behind Caddy, at https://localhost; stays until `down`
+[no-exit-message]
+up N="10": (_need "cc:build-essential" "curl:curl" "ssh:openssh-client" "docker:docker.io") _build
+    just _packages-for-machines
+    scripts/up.sh "$1"
+
+# End what `up` started; its data stays for the next time
+[no-exit-message]
+down:
+    scripts/down.sh
+
 # Run all tests, on SQLite and on a private MariaDB, and the page in Chromium; with words, only the Rust tests they name
-test *ARGS: (_need "cc:build-essential" "curl:curl" "ssh:openssh-client" "ssh-keygen:openssh-client" "sshd:openssh-server" "unshare:util-linux" "mariadbd:mariadb-server-core" "my_print_defaults:mariadb-client-core" "busybox:busybox-static" "faketime:faketime" "dockerd:docker.io" "ip:iproute2" "sudo:sudo" "caddy:caddy")
+test *ARGS: (_need "cc:build-essential" "curl:curl" "ssh:openssh-client" "ssh-keygen:openssh-client" "sshd:openssh-server" "unshare:util-linux" "mariadbd:mariadb-server-core" "my_print_defaults:mariadb-client-core" "busybox:busybox-static" "faketime:faketime" "dockerd:docker.io" "ip:iproute2" "sudo:sudo" "caddy:caddy" "docker-compose:docker-compose")
     cargo test --locked "$@"
     [ $# -gt 0 ] || just test-web
 
@@ -58,9 +69,10 @@ check: web (_need "cc:build-essential" "caddy:caddy") (_tool "cargo-deny" "0.20.
 advisories: (_tool "cargo-deny" "0.20.2")
     {{ tools }}/cargo-deny check advisories
 
-# Follow what the server and the scheduler say
+# Follow what is said: by the containers of `up`, else by the server and the scheduler of `run`
+[no-exit-message]
 logs:
-    tail -n 100 -F {{ state }}/log/server.log {{ state }}/log/scheduler.log
+    scripts/logs.sh
 
 # Make N demo machines, or start those that rest
 demo-up N="10": _build
@@ -71,13 +83,18 @@ demo-up N="10": _build
 demo-down: _build
     {{ sudo }} env BERTH_DEMO_DIR="$BERTH_DEMO_DIR" {{ berth }} playbook run playbooks/unprovision.yml
 
-# Remove all that `run`, `demo-up` and `check` made: machines, images, database, keys, logs, tools
+# Remove all that `run`, `up`, `demo-up` and `check` made: machines, images, database, keys, logs, tools
 clean:
     scripts/clean.sh
 
 # Measure what a user would feel: all, or sections by name (start reserve import available ready)
 bench *ARGS: (_need "cc:build-essential" "ssh:openssh-client" "sshd:openssh-server" "unshare:util-linux" "mariadbd:mariadb-server-core" "my_print_defaults:mariadb-client-core")
     cargo bench --locked --bench pool -- "$@"
+
+# Measure the containers: image, start, idle memory, requests a second through Caddy and without
+[no-exit-message]
+measure-stack: (_need "curl:curl" "docker:docker.io" "wrk:wrk") _build
+    scripts/measure-stack.sh
 
 # Run ansible-core's own integration targets with berth as `ansible-playbook`; without names, the chosen ones
 [no-exit-message]

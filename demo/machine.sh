@@ -2,7 +2,7 @@
 # The first process of one demo machine: a copy-on-write look at this computer's system folders, with its own sshd.
 #
 #   unshare --mount --pid --uts --ipc --fork --kill-child --propagation private \
-#     sh machine.sh NAME PORT FOLDER < SHADOW-HASH
+#     sh machine.sh NAME PORT FOLDER ListenAddress=ADDRESS … < SHADOW-HASH
 #
 # FOLDER/pid    who we are to the outside: INIT-PID START-TICKS UNSHARE-PID BOOT-ID
 # FOLDER/pam, FOLDER/sshd_config   how people log in
@@ -16,6 +16,8 @@ PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 export PATH
 umask 022
 name=$1 port=$2 folder=$3
+shift 3
+addresses=$*
 cd "$folder"
 
 # Only now, before our own /proc, do we read the pid by which the outside knows us.
@@ -170,4 +172,6 @@ for right in chown dac_override fowner fsetid kill setgid setuid setpcap net_bin
     rights="$rights,+$right"
 done
 
-exec env -i PATH="$PATH" LANG=C.UTF-8 setpriv --bounding-set "$rights" /usr/sbin/sshd -D -e -p "$port" -o ListenAddress=127.0.0.1
+set --
+for address in $addresses; do set -- "$@" -o "$address"; done
+exec env -i PATH="$PATH" LANG=C.UTF-8 setpriv --bounding-set "$rights" /usr/sbin/sshd -D -e -p "$port" "$@"

@@ -1,6 +1,6 @@
 //! What we need of bollard: an engine that answers, an image built from files we carry, containers by name.
 
-use std::{collections::HashMap, time::Duration};
+use std::{collections::HashMap, net::IpAddr, time::Duration};
 
 use bollard::{
     Docker,
@@ -78,8 +78,10 @@ pub struct Container<'a> {
     pub hostname: &'a str,
     /// The image it starts from.
     pub image: &'a str,
-    /// A port of it, and the port of 127.0.0.1 that leads there.
+    /// A port of it, and the port of this computer that leads there.
     pub publish: (u16, u16),
+    /// On which addresses of this computer.
+    pub on: &'a [IpAddr],
     /// How to find it again.
     pub labels: &'a [(&'a str, &'a str)],
     /// Files to lay into it before it starts, by path without the first `/`; only root reads them.
@@ -160,14 +162,14 @@ impl Engine {
         self.remove(wanted.name).await?;
         let (inside, outside) = wanted.publish;
         let port = format!("{inside}/tcp");
-        let binding = PortBinding { host_ip: Some("127.0.0.1".into()), host_port: Some(outside.to_string()) };
+        let binding = |ip: &IpAddr| PortBinding { host_ip: Some(ip.to_string()), host_port: Some(outside.to_string()) };
         let body = ContainerCreateBody {
             hostname: Some(wanted.hostname.to_owned()),
             image: Some(wanted.image.to_owned()),
             labels: Some(wanted.labels.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect()),
             exposed_ports: Some(vec![port.clone()]),
             host_config: Some(HostConfig {
-                port_bindings: Some(HashMap::from([(port, Some(vec![binding]))])),
+                port_bindings: Some(HashMap::from([(port, Some(wanted.on.iter().map(binding).collect()))])),
                 ..HostConfig::default()
             }),
             ..ContainerCreateBody::default()

@@ -8,9 +8,11 @@ mod audit;
 mod call;
 mod client;
 mod client_options;
+mod clockwork;
 mod credentials;
 mod events;
 mod fault;
+mod health;
 mod help;
 mod local;
 mod machines;
@@ -31,6 +33,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::{CommandFactory, Parser, Subcommand};
 
+pub use self::clockwork::scheduler_main;
 use self::{
     client_options::ClientOptions,
     fault::{Fault, code_of},
@@ -79,6 +82,7 @@ enum Command {
     Config(local::ConfigCommand),
     Serve(local::ServeArgs),
     Migrate(local::MigrateArgs),
+    Health(health::Args),
     Completions(help::CompletionsArgs),
     Help(help::HelpArgs),
     #[command(name = "help-markdown", hide = true)]
@@ -113,6 +117,9 @@ pub fn main() -> ExitCode {
     if playbook::called_as_ansible_playbook() {
         return playbook::as_ansible_playbook();
     }
+    if clockwork::called_as_scheduler() {
+        return scheduler_main();
+    }
     start("error:", run, |answer| match answer {
         Ok(()) => fault::OK,
         Err(error) => {
@@ -142,6 +149,7 @@ async fn run(cli: Cli) -> Result<()> {
         Command::Config(command) => local::config(&command, &options),
         Command::Serve(args) => local::serve(args).await,
         Command::Migrate(args) => local::migrate(args).await,
+        Command::Health(args) => health::run(&args).await,
         Command::Completions(args) => help::completions(&args, Cli::command()),
         Command::Help(args) => help::run(&args, Cli::command()),
         Command::HelpMarkdown => output::print(&help::markdown(Cli::command())),

@@ -70,7 +70,7 @@ pub const SETTINGS: &[Setting] = &[
     ),
     plain("remote", "BERTH_REMOTE", "\"ssh\"", "ssh, or fake for measuring without machines"),
     unset("playbooks", "BERTH_PLAYBOOKS", "\"playbooks\"", "folder of playbooks that replace the built-in ones"),
-    unset(
+    secret(
         "database.url",
         "DATABASE_URL",
         "\"sqlite:.local/berth.db\"",

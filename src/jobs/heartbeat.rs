@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use super::store;
-use crate::{clock::Millis, ctx::Ctx};
+use crate::{clock::Millis, ctx::Ctx, db::Db};
 
 /// How often a process says that it is alive.
 const EVERY: Duration = Duration::from_secs(5);
@@ -47,4 +47,11 @@ pub async fn alive(ctx: &Ctx) -> sqlx::Result<i64> {
     let mut conn = ctx.db.read().await?;
     let now = ctx.db.now(&mut conn).await?;
     store::count_beats_since(&mut conn, now - GONE_AFTER).await
+}
+
+/// How many processes of this role are alive.
+pub async fn alive_as(db: &Db, role: &str) -> sqlx::Result<i64> {
+    let mut conn = db.read().await?;
+    let now = db.now(&mut conn).await?;
+    store::count_beats_of_since(&mut conn, role, now - GONE_AFTER).await
 }

@@ -204,6 +204,11 @@ pub(super) async fn forget_heartbeats_before(tx: &mut Tx, before: Millis) -> sql
     sqlx::query("delete from heartbeat where at < ?").bind(before).execute(&mut **tx).await.map(drop)
 }
 
+pub(super) async fn count_beats_of_since(conn: &mut AnyConnection, role: &str, since: Millis) -> sqlx::Result<i64> {
+    let text = "select count(*) from heartbeat where kind = ? and ? <= at";
+    sqlx::query(text).bind(role).bind(since).fetch_one(conn).await?.try_get(0)
+}
+
 pub(super) async fn count_beats_since(conn: &mut AnyConnection, since: Millis) -> sqlx::Result<i64> {
     sqlx::query("select count(*) from heartbeat where ? <= at").bind(since).fetch_one(conn).await?.try_get(0)
 }

@@ -41,6 +41,7 @@ async fn production(folder: &TempDir) -> (Setup, Process, Caddy) {
         .with("BERTH_ENV", "production")
         .with("BERTH_PUBLIC_URL", &caddy.url())
         .with("BERTH_TRUSTED_PROXIES", "127.0.0.1/32")
+        .with("BERTH_MACHINES_ALLOW_ADDRESSES", "127.0.0.1/32")
         .with("BERTH_SECRET_KEY", "dGhpcyBrZXkgaXMgZm9yIHRlc3RzIG9mIGNhZGR5ISE=")
         .with("JWT_SECRET", "signs tokens of the tests with Caddy before the server")
         .with("ADMIN_DEFAULT_PASSWORD", PASSWORD);

@@ -31,6 +31,7 @@ mod roles;
 mod runs;
 mod sign_in;
 mod soak;
+mod stack;
 mod terminals;
 mod tidy;
 mod web;

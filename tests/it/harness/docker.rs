@@ -1,6 +1,12 @@
 //! A Docker engine of a test's own, with a base image for demo machines; gone with the test.
 
-use std::process::Command;
+use std::{
+    process::Command,
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicU32, Ordering},
+    },
+};
 
 use tempfile::TempDir;
 
@@ -18,7 +24,7 @@ engine=$!
 tries=0
 until curl -sf --unix-socket "$1/socket" http://engine/_ping >"$1/answer"; do
   tries=$((tries + 1))
-  [ "$tries" -lt 300 ] && kill -0 $engine || { tail "$1/log" >&2; exit 1; }
+  [ "$tries" -lt 300 ] && kill -0 $engine || { tail "$1/log" >&2; ip link del "$2"; exit 1; }
   sleep 0.1
 done
 sh "$4" "$1/root" && tar c -C "$1/root" . | curl -sf --unix-socket "$1/socket" -H 'content-type: application/x-tar' \
@@ -26,6 +32,11 @@ sh "$4" "$1/root" && tar c -C "$1/root" . | curl -sf --unix-socket "$1/socket" -
 "#;
 
 const END: &str = r#"
+list() { curl -sf --unix-socket "$1/socket" "http://engine/$2" | grep -o '"Id":"[0-9a-f]*"' | cut -d '"' -f 4; }
+for id in $(list "$1" 'containers/json?all=1'); do
+  curl -sf --unix-socket "$1/socket" -X DELETE "http://engine/containers/$id?force=1&v=1"
+done
+curl -sf --unix-socket "$1/socket" -X POST http://engine/networks/prune
 kill $engine; wait $engine 2>/dev/null
 ip link del "$2"
 rm -rf "$1"
@@ -39,6 +50,10 @@ pub struct Engine {
     _guard: Guard,
 }
 
+static COUNT: AtomicU32 = AtomicU32::new(0);
+/// Held while one starts: it makes the chains of the packet filter anew, and two at once end each other.
+static STARTING: Mutex<()> = Mutex::new(());
+
 impl Engine {
     /// Starts one on a bridge of its own.
     pub fn start() -> Self {
@@ -47,12 +62,20 @@ impl Engine {
         // A short path: a socket's name has at most 107 characters.
         let folder = TempDir::with_prefix_in("berth-docker-", "/tmp").unwrap().keep();
         let folder = folder.to_str().unwrap();
-        let number = std::process::id();
-        let bridge = format!("berth{}", number % 1_000_000);
-        let address = format!("10.213.{}.1/24", number % 250);
+        let (process, engine) = (std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+        let bridge = format!("berth{}-{engine}", process % 1_000_000);
+        let address = format!("10.213.{}.1/24", (process + engine * 101) % 250);
         let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/harness/base-image.sh");
+        let _alone = STARTING.lock().unwrap_or_else(PoisonError::into_inner);
         let guard = Guard::new(START, END, &[folder, &bridge, &address, script, IMAGE]);
         Self { host: format!("unix://{folder}/socket"), _guard: guard }
+    }
+
+    /// What `docker` says to these words.
+    pub fn docker(&self, words: &[&str]) -> String {
+        let said = Command::new("docker").env("DOCKER_HOST", &self.host).args(words).output().unwrap();
+        assert!(said.status.success(), "docker {words:?}: {}", String::from_utf8_lossy(&said.stderr));
+        String::from_utf8(said.stdout).unwrap().trim().to_owned()
     }
 
     /// The engine's list of its containers, in JSON.

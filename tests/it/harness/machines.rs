@@ -86,6 +86,7 @@ impl Machine {
         let wanted = Wanted {
             name: name.clone(),
             port: free_port(),
+            also_on: None,
             password: Some(Secret(PASSWORD.into())),
             backend: if container.is_some() { Choice::Docker } else { Choice::Namespace },
             image: container.map(|(_, image)| image.to_owned()).unwrap_or_default(),
@@ -107,40 +108,7 @@ impl Machine {
 
     /// Runs a script on it as somebody who logs in with a password.
     pub fn run(&self, who: &str, password: &str, script: &str) -> Output {
-        let folder = tempfile::tempdir().unwrap();
-        let ask = folder.path().join("ask");
-        std::fs::write(folder.path().join("secret"), password).unwrap();
-        std::fs::write(&ask, "#!/bin/sh\nexec cat \"${0%/*}/secret\"\n").unwrap();
-        std::fs::set_permissions(&ask, std::fs::Permissions::from_mode(0o700)).unwrap();
-        let mut command = Command::new("ssh");
-        for option in
-            ["StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null", "LogLevel=ERROR", "NumberOfPasswordPrompts=1"]
-        {
-            command.args(["-o", option]);
-        }
-        let mut child = command
-            .args([
-                "-T",
-                "-F",
-                "none",
-                "-o",
-                "PubkeyAuthentication=no",
-                "-p",
-                &self.port.to_string(),
-                "-l",
-                who,
-                "127.0.0.1",
-                "exec sh",
-            ])
-            .env("SSH_ASKPASS", &ask)
-            .env("SSH_ASKPASS_REQUIRE", "force")
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        child.stdin.take().unwrap().write_all(script.as_bytes()).unwrap();
-        child.wait_with_output().unwrap()
+        run(self.port, who, password, script)
     }
 
     /// What people left on it: accounts, processes and files of theirs, crontabs. Says what root sees.
@@ -161,6 +129,44 @@ impl Machine {
         };
         std::fs::read_to_string(inside).ok()
     }
+}
+
+/// Runs a script on the machine at a port of 127.0.0.1, as somebody who logs in with a password.
+pub fn run(port: u16, who: &str, password: &str, script: &str) -> Output {
+    let folder = tempfile::tempdir().unwrap();
+    let ask = folder.path().join("ask");
+    std::fs::write(folder.path().join("secret"), password).unwrap();
+    std::fs::write(&ask, "#!/bin/sh\nexec cat \"${0%/*}/secret\"\n").unwrap();
+    std::fs::set_permissions(&ask, std::fs::Permissions::from_mode(0o700)).unwrap();
+    let mut command = Command::new("ssh");
+    for option in
+        ["StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null", "LogLevel=ERROR", "NumberOfPasswordPrompts=1"]
+    {
+        command.args(["-o", option]);
+    }
+    let mut child = command
+        .args([
+            "-T",
+            "-F",
+            "none",
+            "-o",
+            "PubkeyAuthentication=no",
+            "-p",
+            &port.to_string(),
+            "-l",
+            who,
+            "127.0.0.1",
+            "exec sh",
+        ])
+        .env("SSH_ASKPASS", &ask)
+        .env("SSH_ASKPASS_REQUIRE", "force")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all(script.as_bytes()).unwrap();
+    child.wait_with_output().unwrap()
 }
 
 impl Machines {

@@ -80,6 +80,7 @@ pub(super) async fn start(folder: &Folder, record: &Record, wanted: &Wanted) -> 
             hostname: &record.name,
             image: &image,
             publish: (22, record.port),
+            on: &record.addresses(),
             labels: &[("berth.demo", &record.name), ("berth.demo.folder", &state)],
             files: &[("demo-password", password.as_bytes())],
         };

@@ -5,6 +5,7 @@
 //! Every verb holds the machine's lock, and no process is ended before its start time says that it is ours.
 
 use std::{
+    net::IpAddr,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -43,6 +44,7 @@ pub static MODULE: Module = Module {
             ..arg("state", Kind::Str, Some("present"), "Whether it runs, rests with its disk kept, or is gone")
         },
         arg("port", Kind::Int, None, "The port of its sshd on 127.0.0.1"),
+        arg("also_on", Kind::Str, None, "One more address of this computer where its sshd answers, for containers"),
         arg("password", Kind::Str, None, "The password of its root; without it one is made and returned"),
         Arg {
             choices: &["auto", "docker", "namespace"],
@@ -72,6 +74,8 @@ pub struct Wanted {
     pub name: String,
     /// The port of its sshd on 127.0.0.1.
     pub port: u16,
+    /// One more address of this computer where its sshd answers.
+    pub also_on: Option<IpAddr>,
     /// The password of its root; `None`: one is made.
     pub password: Option<Secret>,
     /// What it is made of.
@@ -342,8 +346,10 @@ async fn run(args: &Args, scope: &AsyncScope) -> Result<Outcome, Error> {
 
 fn wanted(args: &Args, folder: PathBuf) -> Result<Wanted, Error> {
     let port = args.int("port").and_then(|p| u16::try_from(p).ok()).filter(|p| 0 < *p);
+    let also_on = args.str("also_on").filter(|text| !text.is_empty()).map(str::parse).transpose();
     Ok(Wanted {
         name: args.str("name").unwrap_or_default().to_owned(),
+        also_on: also_on.map_err(|_| Error::Unavailable("`also_on` is not an IP address".into()))?,
         port: port.ok_or_else(|| Error::Unavailable("`port` is missing or not 1 to 65535".into()))?,
         password: args.str("password").map(|p| Secret(p.to_owned())),
         backend: match args.str("backend") {

@@ -85,6 +85,7 @@ pub(super) async fn start(folder: &Folder, record: &Record) -> Result<(), Error>
         .arg(&script)
         .args([&record.name, &record.port.to_string()])
         .arg(&folder.path)
+        .args(record.addresses().iter().map(|address| format!("ListenAddress={address}")))
         .env_clear()
         .env("PATH", PATH)
         .current_dir("/")

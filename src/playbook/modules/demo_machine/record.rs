@@ -3,6 +3,7 @@
 use std::{
     fs::{self, File, OpenOptions},
     io::{ErrorKind, Write},
+    net::{IpAddr, Ipv4Addr},
     os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt},
     path::{Path, PathBuf},
 };
@@ -18,6 +19,8 @@ use crate::remote::Secret;
 pub(super) struct Record {
     pub name: String,
     pub port: u16,
+    #[serde(default)]
+    pub also_on: Option<IpAddr>,
     pub backend: Backend,
     pub why: String,
     /// The password of its root, as `/etc/shadow` holds it.
@@ -41,7 +44,12 @@ impl Record {
             .password
             .as_ref()
             .is_none_or(|Secret(p)| ShaCrypt::default().verify_password(p.as_bytes(), self.hash.as_str()).is_ok());
-        backend && image && self.port == wanted.port && password
+        backend && image && self.port == wanted.port && self.also_on == wanted.also_on && password
+    }
+
+    /// Where its sshd answers.
+    pub fn addresses(&self) -> Vec<IpAddr> {
+        std::iter::once(IpAddr::V4(Ipv4Addr::LOCALHOST)).chain(self.also_on).collect()
     }
 }
 
@@ -129,6 +137,7 @@ impl Folder {
         let record = Record {
             name: wanted.name.clone(),
             port: wanted.port,
+            also_on: wanted.also_on,
             backend,
             why,
             hash: hash.to_string(),

@@ -7,6 +7,7 @@ fn wanted(folder: &Path, name: &str) -> Wanted {
     Wanted {
         name: name.to_owned(),
         port,
+        also_on: None,
         password: Some(Secret("harbour".into())),
         backend: Choice::Namespace,
         image: container::IMAGE.into(),
