@@ -44,10 +44,11 @@ static PRUNE: Kind = Kind { name: "tick.prune", run: |ctx, claim| Box::pin(prune
 
 /// The one subject of a tick.
 const ALL: &str = "all";
-/// How long events, and runs and reservations that are over, are kept.
+/// How long events are kept.
 const KEEP_EVENTS: Millis = 7 * 86_400_000;
 /// How long it is known who did what.
 const KEEP_AUDIT: Millis = 400 * 86_400_000;
+/// How long it is known what machines went through, and runs and reservations that are over are kept.
 const KEEP_HISTORY: Millis = 90 * 86_400_000;
 
 async fn expire(ctx: Ctx, _: Claim) -> anyhow::Result<Next> {
@@ -80,6 +81,7 @@ async fn prune(ctx: Ctx, _: Claim) -> anyhow::Result<Next> {
     http::prune_idempotency(&mut tx, now - 86_400_000).await?;
     accounts::prune(&mut tx, now).await?;
     terminals::prune(&mut tx, now - 86_400_000).await?;
+    machines::prune_moves(&mut tx, now - KEEP_HISTORY).await?;
     audit::prune(&mut tx, now - KEEP_AUDIT).await?;
     tx.commit().await?;
     reservations::jobs::prune(&ctx, now - KEEP_HISTORY).await?;

@@ -3,7 +3,8 @@
 use super::{
     Account, Actor, Error, Role, Status, Via,
     model::{check_email, check_full_name, check_password, check_username},
-    passwords, store,
+    passwords,
+    store::{self, ChosenBy},
 };
 use crate::{
     audit::{self, Entry},
@@ -52,7 +53,7 @@ pub async fn find_named(ctx: &Ctx, username: &str) -> Result<Account, Error> {
 
 /// Makes an account that may sign in at once.
 pub async fn create(ctx: &Ctx, actor: &Actor, new: NewAccount) -> Result<Account, Error> {
-    make(ctx, &actor.username, new, Status::Active).await
+    make(ctx, &actor.username, new, Status::Active, ChosenBy::Other).await
 }
 
 /// Makes an account for whoever asks, as far as the settings allow.
@@ -63,17 +64,17 @@ pub async fn register(ctx: &Ctx, new: NewAccount) -> Result<Account, Error> {
         Registration::Closed => return Err(Error::RegistrationClosed),
     };
     let name = new.username.clone();
-    make(ctx, &name, NewAccount { role: Role::Member, ..new }, status).await
+    make(ctx, &name, NewAccount { role: Role::Member, ..new }, status, ChosenBy::Person).await
 }
 
-async fn make(ctx: &Ctx, by: &str, new: NewAccount, status: Status) -> Result<Account, Error> {
+async fn make(ctx: &Ctx, by: &str, new: NewAccount, status: Status, chosen_by: ChosenBy) -> Result<Account, Error> {
     check_username(&new.username)?;
     check_password(&new.password.0, shortest(ctx))?;
     check_full_name(&new.full_name)?;
     check_email(&new.email)?;
     let hash = passwords::hash(&new.password.0).await?;
     let mut tx = ctx.db.begin_write().await?;
-    let account = insert(&mut tx, by, new, status, &hash).await?;
+    let account = insert(&mut tx, by, new, status, (&hash, chosen_by)).await?;
     if status == Status::Pending {
         let now = tx.now;
         jobs::enqueue_named(&mut tx, super::ARRIVED, &account.id.to_string(), now).await?;
@@ -82,7 +83,13 @@ async fn make(ctx: &Ctx, by: &str, new: NewAccount, status: Status) -> Result<Ac
     Ok(account)
 }
 
-async fn insert(tx: &mut Tx, by: &str, new: NewAccount, status: Status, hash: &str) -> Result<Account, Error> {
+async fn insert(
+    tx: &mut Tx,
+    by: &str,
+    new: NewAccount,
+    status: Status,
+    (hash, chosen_by): (&str, ChosenBy),
+) -> Result<Account, Error> {
     if store::account_named(tx, &new.username).await?.is_some() {
         return Err(Error::Taken(new.username));
     }
@@ -96,7 +103,7 @@ async fn insert(tx: &mut Tx, by: &str, new: NewAccount, status: Status, hash: &s
         created_at: tx.now,
         last_login_at: None,
     };
-    match store::insert_account(tx, &account, Some(hash)).await {
+    match store::insert_account(tx, &account, Some(hash), chosen_by).await {
         Ok(()) => {}
         Err(error) if db::is_taken(&error) => return Err(Error::Taken(account.username)),
         Err(error) => return Err(error.into()),
@@ -139,7 +146,8 @@ pub async fn update(ctx: &Ctx, actor: &Actor, username: &str, change: UpdateAcco
     store::update_account(&mut tx, &after).await?;
     let own = own_session(actor, id);
     if let Some(hash) = &hash {
-        store::set_password(&mut tx, id, hash).await?;
+        let by = if actor.id == id { ChosenBy::Person } else { ChosenBy::Other };
+        store::set_password(&mut tx, id, hash, by).await?;
         store::revoke_sessions(&mut tx, id, own).await?;
         store::spend_links(&mut tx, id).await?;
     }
@@ -165,13 +173,18 @@ pub(super) async fn change_password(ctx: &Ctx, actor: &Actor, current: &str, new
     }
     let hash = passwords::hash(new).await?;
     let mut tx = ctx.db.begin_write().await?;
-    store::set_password(&mut tx, actor.id, &hash).await?;
+    store::set_password(&mut tx, actor.id, &hash, ChosenBy::Person).await?;
     store::revoke_sessions(&mut tx, actor.id, Some(session)).await?;
     store::spend_links(&mut tx, actor.id).await?;
     let entry = Entry { actor: &actor.username, action: "user.password", target: &actor.username, detail: "" };
     audit::record(&mut tx, &entry).await?;
     ctx.commit(tx).await?;
     Ok(())
+}
+
+/// Whether the account's password was chosen by somebody else, and should be changed.
+pub(super) async fn must_change_password(ctx: &Ctx, actor: &Actor) -> Result<bool, Error> {
+    Ok(store::has_given_password(&mut *ctx.db.read().await?, actor.id).await?)
 }
 
 /// Deletes an account: nothing proves to be it any more, and its name is free. Its leases are ended by the expiry.
@@ -213,7 +226,7 @@ pub async fn seed_admin(ctx: &Ctx) -> Result<bool, Error> {
         full_name: String::new(),
         email: String::new(),
     };
-    match insert(&mut tx, "berth", new, Status::Active, &hash).await {
+    match insert(&mut tx, "berth", new, Status::Active, (&hash, ChosenBy::Person)).await {
         Ok(_) => {}
         // Another server started at the same moment and was faster.
         Err(Error::Taken(_)) => return Ok(false),

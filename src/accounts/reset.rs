@@ -54,7 +54,7 @@ pub async fn use_link(ctx: &Ctx, token: &str, password: &str) -> Result<(), Erro
     let id = store::lock_link(&mut tx, &digest(token)).await?.ok_or(Error::BadLink)?;
     let account = store::lock_account(&mut tx, id).await?.ok_or(Error::BadLink)?;
     store::spend_links(&mut tx, id).await?;
-    store::set_password(&mut tx, id, &hash).await?;
+    store::set_password(&mut tx, id, &hash, store::ChosenBy::Person).await?;
     store::revoke_sessions(&mut tx, id, None).await?;
     store::revoke_tokens(&mut tx, id).await?;
     let detail = "by one-time link";

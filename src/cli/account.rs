@@ -94,6 +94,7 @@ struct WhoAmI {
     role: String,
     status: String,
     via: String,
+    must_change_password: bool,
 }
 
 /// Runs one of them.
@@ -170,6 +171,9 @@ async fn whoami(client: &Client, options: &ClientOptions) -> Result<()> {
         rows.field("role", me.role);
         rows.field("status", me.status);
         rows.field("signed in by", me.via);
+        if me.must_change_password {
+            rows.field("password", "was chosen by an admin; choose your own: berth me password");
+        }
         rows.field("server", client.identity().base.as_str());
         Ok(rows)
     })

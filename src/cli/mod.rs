@@ -14,6 +14,7 @@ mod events;
 mod fault;
 mod health;
 mod help;
+mod history;
 mod local;
 mod machines;
 mod output;
@@ -72,6 +73,7 @@ enum Command {
     #[command(subcommand, visible_alias = "run")]
     Runs(runs::Command),
     Events(events::Args),
+    History(history::Args),
     /// Accounts: list, show, add, change, remove, approve, suspend, reset
     #[command(subcommand, visible_alias = "user")]
     Users(users::Command),
@@ -143,6 +145,7 @@ async fn run(cli: Cli) -> Result<()> {
         Command::Ssh(args) => ssh::run(args, &options).await,
         Command::Runs(command) => runs::run(command, &options).await,
         Command::Events(args) => events::run(args, &options).await,
+        Command::History(args) => history::run(args, &options).await,
         Command::Users(command) => users::run(command, &options).await,
         Command::Audit(args) => audit::run(args, &options).await,
         Command::Playbook(command) => command.run(&options).await,

@@ -78,13 +78,13 @@ pub struct WaitArgs {
 pub enum Command {
     /// List your reservations
     #[command(
-        after_help = "Examples:\n  berth reservations list\n  berth reservations list --all --state active\n  berth reservations list --state any --limit 20"
+        after_help = "Examples:\n  berth reservations list\n  berth reservations list --all --state active\n  berth reservations list --state ended --limit 20"
     )]
     List {
         /// Those of everyone (admins)
         #[arg(short, long)]
         all: bool,
-        /// Only in this state: `live` (not over), `any`, queued, provisioning, active, closed, …
+        /// Only in this state: `live` (not over), `ended`, `any`, queued, provisioning, active, closed, …
         #[arg(long, default_value = "live")]
         state: String,
         /// No more than this many
@@ -141,6 +141,7 @@ pub struct ReservationView {
     starts_at: Option<String>,
     expires_at: Option<String>,
     seconds_remaining: Option<i64>,
+    closed_at: Option<String>,
     /// Why it is in that state.
     pub reason: Option<String>,
     /// The runs that prepared or cleaned its machines.
@@ -187,6 +188,7 @@ impl ReservationView {
         if self.expires_at.is_some() {
             rows.field("until", moment(self.expires_at.as_deref()) + &left.unwrap_or_default());
         }
+        rows.field("closed", moment(self.closed_at.as_deref()));
         rows.field("pool", self.pool.clone().unwrap_or_default());
         rows.field("labels", labels(&self.labels));
         rows.field("password", self.password.clone().unwrap_or_default());

@@ -21,7 +21,9 @@ use super::{
     register::Registered,
     rules::{self, Fault},
     store::{self, Filter, Search},
-    views::{CheckMachine, CreateMachine, MachineView, QuarantineMachine, RegisteredView, UpdateMachine, view},
+    views::{
+        CheckMachine, CreateMachine, MachineView, MoveView, QuarantineMachine, RegisteredView, UpdateMachine, view,
+    },
 };
 use crate::{
     accounts::{Actor, Admin},
@@ -35,6 +37,7 @@ pub fn routes() -> OpenApiRouter<Ctx> {
         .routes(routes!(list_machines, create_machine))
         .routes(routes!(import_machines))
         .routes(routes!(show_machine, update_machine, delete_machine))
+        .routes(routes!(list_machine_moves))
         .routes(routes!(check_machine))
         .routes(routes!(quarantine_machine))
         .routes(routes!(release_machine))
@@ -335,6 +338,34 @@ async fn release_machine(
 ) -> Result<(StatusCode, Json<MachineView>)> {
     let machine = admin::release(&ctx, &actor, &name).await?;
     Ok((StatusCode::ACCEPTED, Json(one(&ctx, &actor, machine).await?)))
+}
+
+/// What a machine went through: each change of its state, newest first. Kept for 90 days.
+///
+/// Why, and for whom, is shown to admins; a reservation of one's own is shown to everyone.
+#[utoipa::path(get, path = "/api/machines/{name}/history", operation_id = "list_machine_moves", tag = "machines",
+    params(("name" = String, Path), Page), security(("bearer" = [])),
+    responses((status = 200, body = List<MoveView>), (status = 404, body = ProblemBody),
+        (status = 422, body = ProblemBody)))]
+async fn list_machine_moves(
+    AxumState(ctx): AxumState<Ctx>,
+    actor: Actor,
+    Path(name): Path<String>,
+    Query(page): Query<Page>,
+) -> Result<Json<List<MoveView>>> {
+    let (limit, after) = (page.limit()?, page.after()?);
+    let place = after.as_deref().map(|text| {
+        let parts = text.split_once(':').and_then(|(at, id)| Some((at.parse().ok()?, id)));
+        parts.ok_or_else(|| Problem::invalid("invalid-cursor", "/cursor", "the cursor is not one of ours"))
+    });
+    let place = place.transpose()?;
+    let mut conn = ctx.db.read().await?;
+    let machine = store::find(&mut conn, &name).await?.ok_or(Error::NoSuchMachine(name))?;
+    let moves = store::moves(&mut conn, machine.id, place, i64::from(limit) + 1).await?;
+    let leases: Vec<_> = moves.iter().filter_map(|one| one.lease).collect();
+    let holders = store::holders(&mut conn, &leases).await?;
+    let list = List::new(moves, limit, |one| format!("{}:{}", one.at, one.id));
+    Ok(Json(list.map(|one| MoveView::new(one, &holders, &actor))))
 }
 
 /// What can be booked now.

@@ -35,7 +35,10 @@ pub use self::{
     plan::Effect,
     register::Registered,
     rules::{Entry, Fault, fingerprint},
-    store::{Filter, Holder, Search, by_id, count_by_pool, count_by_state, due_for_cleaning, find, held_by, lock},
+    store::{
+        Filter, Holder, Move, Search, by_id, count_by_pool, count_by_state, due_for_cleaning, find, held_by, lock,
+        prune_moves,
+    },
     target::target,
     views::{HolderView, MachineView, RegisteredView},
 };
@@ -145,6 +148,7 @@ pub async fn take(
             }
         }
     }
+    store::note_moves(tx, State::Ready, &taken).await?;
     if !taken.is_empty() {
         tx.announce();
     }
@@ -171,6 +175,9 @@ pub async fn shift(tx: &mut Tx, machine: &Machine, to: State, why: Change) -> sq
     }
     tx.announce();
     if machine.state != after.state {
+        // Who had the machine until now is who this move is about.
+        let seen = Machine { held_by: after.held_by.or(machine.held_by), ..after.clone() };
+        store::note_moves(tx, machine.state, std::slice::from_ref(&seen)).await?;
         metrics::counter!("berth_machine_transitions_total", "from" => machine.state.as_str(), "to" => after.state.as_str())
             .increment(1);
     }

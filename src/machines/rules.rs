@@ -78,8 +78,14 @@ fn name_like(value: &str, what: &str) -> Result<(), String> {
     Err(format!("{what} is 1 to 63 of a-z, 0-9, `.`, `_`, `-`, and starts with a letter or digit"))
 }
 
+/// Addresses of the page below `/machines`, where a machine of that name could not be shown.
+const RESERVED: [&str; 2] = ["new", "import"];
+
 /// A machine's name.
 pub fn name(value: &str) -> Result<(), String> {
+    if RESERVED.contains(&value) {
+        return Err(format!("no machine can be called `{value}`: the page at `/machines/{value}` has that address"));
+    }
     name_like(value, "a machine's name")
 }
 
@@ -279,6 +285,15 @@ mod tests {
     use super::*;
 
     const KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9okWi0dh2l9GKJl";
+
+    #[test]
+    fn a_name_that_is_an_address_of_the_page_is_refused_with_the_reason() {
+        for reserved in RESERVED {
+            let why = name(reserved).unwrap_err();
+            assert!(why.contains(&format!("`/machines/{reserved}`")), "{why}");
+        }
+        assert!(name("new-1").is_ok() && pool("import").is_ok());
+    }
 
     #[test]
     fn hostile_values_are_refused_in_every_field() {

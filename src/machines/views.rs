@@ -10,7 +10,7 @@ use super::{
     admin::Patch,
     model::{Facts, Machine, State},
     rules::{self, Entry, Fault},
-    store::Holder,
+    store::{Holder, Move},
 };
 use crate::{audit::Actor, clock::rfc3339, ids::LeaseId, remote::Secret};
 
@@ -84,6 +84,43 @@ pub struct RegisteredView {
     pub machine: MachineView,
     /// What happened, in words.
     pub steps: Vec<String>,
+}
+
+/// One change of a machine's state.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct MoveView {
+    /// Its id.
+    pub id: String,
+    /// When.
+    pub at: String,
+    /// From where.
+    pub from: State,
+    /// To where.
+    pub to: State,
+    /// Why, for people. Shown to admins.
+    pub reason: Option<String>,
+    /// Who had the machine then. Shown to admins and to that person.
+    pub holder: Option<String>,
+    /// Their reservation, shown like the holder.
+    #[schema(value_type = Option<String>)]
+    pub reservation_id: Option<LeaseId>,
+}
+
+impl MoveView {
+    /// The move as `actor` may see it.
+    pub(super) fn new(one: Move, holders: &HashMap<LeaseId, Holder>, actor: &Actor) -> Self {
+        let holder = one.lease.and_then(|lease| holders.get(&lease));
+        let holder = holder.filter(|holder| actor.is_admin() || holder.account == actor.id);
+        Self {
+            id: one.id,
+            at: rfc3339(one.at),
+            from: one.from,
+            to: one.to,
+            reason: one.reason.filter(|_| actor.is_admin()),
+            holder: holder.map(|holder| holder.username.clone()),
+            reservation_id: holder.map(|holder| holder.lease),
+        }
+    }
 }
 
 /// The machine as `actor` may see it.

@@ -87,6 +87,8 @@ pub struct Filter<'a> {
     pub state: Option<&'a str>,
     /// Only those that are not over.
     pub live: bool,
+    /// Only those that are over.
+    pub ended: bool,
     /// Only before this id.
     pub before: Option<&'a str>,
 }
@@ -102,6 +104,9 @@ pub async fn list(conn: &mut AnyConnection, filter: &Filter<'_>, limit: i64) -> 
     }
     if filter.live {
         conditions.push("l.state not in ('closed', 'failed')");
+    }
+    if filter.ended {
+        conditions.push("l.state in ('closed', 'failed')");
     }
     if filter.before.is_some() {
         conditions.push("l.id < ?");

@@ -13,6 +13,7 @@ both! {
     users_are_made_found_changed_and_deleted_by_admins_only,
     somebody_always_remains_who_can_let_others_in,
     a_reset_link_works_once_and_ends_what_was_open,
+    a_password_that_an_admin_chose_is_to_be_changed,
     one_changes_ones_own_profile_and_password,
     sessions_are_listed_and_ended_by_their_owner,
     only_sound_ssh_keys_enter_a_profile,
@@ -229,6 +230,30 @@ async fn one_changes_ones_own_profile_and_password() {
     assert_eq!(web.whoami(&here).await, 200);
     assert_eq!(web.whoami(&elsewhere).await, 401, "the other sessions end");
     assert_eq!(web.login("alice", "another").await.status, 200);
+}
+
+async fn a_password_that_an_admin_chose_is_to_be_changed() {
+    let web = Web::spawn().await;
+    let admin = web.admin().await;
+    let must = async |token: &str| web.get("/api/whoami", token).await.json()["must_change_password"].clone();
+    assert_eq!(must(&admin).await, false, "the first admin's is the operator's own");
+    let alice = web.user(&admin, "alice").await;
+    assert_eq!(must(&alice).await, true);
+    web.patch("/api/me", &alice, json!({"full_name": "Alice"})).await.json();
+    assert_eq!(must(&alice).await, true, "another change is not this one");
+    web.patch("/api/me", &alice, json!({"password": {"current": "sesame", "new": "another"}})).await;
+    assert_eq!(must(&alice).await, false);
+
+    assert_eq!(web.patch("/api/users/alice", &admin, json!({"password": "sesame 2"})).await.status, 200);
+    let alice = web.token_of("alice", "sesame 2").await;
+    assert_eq!(must(&alice).await, true);
+    let link = web.post("/api/users/alice/reset", &admin, json!({})).await.json();
+    let body = json!({"token": link["token"], "password": "new one"});
+    assert_eq!(web.post("/api/password-reset", "", body).await.status, 204);
+    let alice = web.token_of("alice", "new one").await;
+    assert_eq!(must(&alice).await, false, "who used the link chose it");
+    assert_eq!(web.patch("/api/users/admin", &admin, json!({"password": "my own"})).await.status, 200);
+    assert_eq!(must(&admin).await, false, "an admin's own choice");
 }
 
 async fn sessions_are_listed_and_ended_by_their_owner() {

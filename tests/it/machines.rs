@@ -43,7 +43,68 @@ fn pairs(list: &[(&str, &str)]) -> Vec<(String, String)> {
     list.iter().map(|(one, two)| ((*one).to_owned(), (*two).to_owned())).collect()
 }
 
+/// What a machine went through, oldest first: from, to, holder, reason.
+async fn moves(who: &Client, name: &str, query: &str) -> (Vec<[Value; 4]>, Value) {
+    let page = who.get(&format!("/api/machines/{name}/history{query}")).await.expect(200);
+    let row = |one: &Value| ["from", "to", "holder", "reason"].map(|field| one[field].clone());
+    let mut rows: Vec<_> = page["items"].as_array().unwrap().iter().map(row).collect();
+    rows.reverse();
+    (rows, page["next_cursor"].clone())
+}
+
 on_both! {
+    async fn each_move_of_a_machine_is_written_down(berth: TestBerth) {
+        berth.machines(2).await;
+        let (admin, alice, eve) = (berth.admin().await, berth.member("alice").await, berth.member("eve").await);
+        let id = book(&alice, 2).await;
+        berth.run_jobs().await;
+        alice.delete(&format!("/api/reservations/{id}")).await.expect(202);
+        berth.run_jobs().await;
+        let (rows, next) = moves(&admin, "m1", "").await;
+        assert_eq!(next, Value::Null);
+        let path: Vec<_> = rows.iter().map(|[_, to, ..]| to.as_str().unwrap()).collect();
+        let life = ["held", "provisioning", "leased", "draining", "cleaning", "verifying", "ready"];
+        assert!(path.ends_with(&life), "{path:?}");
+        for pair in rows.windows(2) {
+            assert_eq!(pair[0][1], pair[1][0], "each move begins where the one before ended");
+        }
+        let held = &rows[rows.len() - life.len()..];
+        assert!(held.iter().all(|[_, _, holder, _]| holder == "alice"), "{held:?}");
+
+        admin.post("/api/machines/m1/quarantine", &json!({ "reason": "the fan is loud" })).await.expect(200);
+        // What fails to move leaves nothing.
+        admin.post("/api/machines/m2/release", &json!({})).await.refused(409, "wrong-state");
+        let last = |rows: Vec<[Value; 4]>| rows.last().unwrap().clone();
+        let aside = [json!("ready"), json!("quarantined"), Value::Null, json!("the fan is loud")];
+        assert_eq!(last(moves(&admin, "m1", "").await.0), aside);
+        let hidden = [json!("ready"), json!("quarantined"), Value::Null, Value::Null];
+        assert_eq!(last(moves(&eve, "m1", "").await.0), hidden, "why is the admins' business");
+        let (seen, _) = moves(&alice, "m2", "").await;
+        assert_eq!(last(seen)[2], "alice", "one's own reservation is no secret");
+        assert!(moves(&eve, "m2", "").await.0.iter().all(|[_, _, holder, reason]| holder.is_null() && reason.is_null()));
+
+        let (rows, _) = moves(&admin, "m1", "").await;
+        let (newest, next) = moves(&admin, "m1", "?limit=2").await;
+        assert_eq!(newest, rows[rows.len() - 2..]);
+        let (older, _) = moves(&admin, "m1", &format!("?limit=500&cursor={}", next.as_str().unwrap())).await;
+        assert_eq!(older, rows[..rows.len() - 2]);
+        eve.get("/api/machines/m1/history?cursor=bm9uZQ").await.refused(422, "invalid-cursor");
+        eve.get("/api/machines/nobody/history").await.refused(404, "not-found");
+
+        // Who has a machine of the same name later has another machine.
+        admin.delete("/api/machines/m1").await.expect(204);
+        let left = {
+            let mut conn = berth.ctx.db.read().await.unwrap();
+            let text = "select count(distinct machine_id) from machine_move";
+            sqlx::Row::get::<i64, _>(&sqlx::query(text).fetch_one(&mut *conn).await.unwrap(), 0)
+        };
+        assert_eq!(left, 1);
+        let mut tx = berth.ctx.db.begin_write().await.unwrap();
+        let now = tx.now;
+        assert_eq!(machines::prune_moves(&mut tx, now - 1000 * 86_400_000).await.unwrap(), 0);
+        assert!(0 < machines::prune_moves(&mut tx, now + 1).await.unwrap());
+    }
+
     async fn an_inventory_is_registered_and_told_apart_the_next_time(berth: TestBerth) {
         let admin = berth.admin().await;
         let dry = import(&admin, "?dry_run=1", FILE).await;

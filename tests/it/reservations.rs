@@ -53,6 +53,28 @@ on_both! {
         assert_eq!(free(&alice).await, 1);
     }
 
+    async fn what_is_over_is_listed_apart(berth: TestBerth) {
+        berth.machines(2).await;
+        let alice = berth.member("alice").await;
+        let (over, here) = (book(&alice, 1, 10).await, book(&alice, 1, 60).await);
+        berth.run_jobs().await;
+        assert_eq!(show(&alice, &over).await["closed_at"], Value::Null);
+        alice.delete(&format!("/api/reservations/{over}")).await.expect(202);
+        berth.run_jobs().await;
+        let ids = async |state: &str| {
+            let list = alice.get(&format!("/api/reservations?state={state}")).await.expect(200);
+            let items = list["items"].as_array().unwrap();
+            items.iter().map(|item| item["id"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+        };
+        assert_eq!(ids("ended").await, [over.clone()]);
+        assert_eq!(ids("live").await, [here]);
+        assert_eq!(ids("closed").await, [over.clone()]);
+        let view = show(&alice, &over).await;
+        let (closed, created) = (view["closed_at"].as_str().unwrap(), view["created_at"].as_str().unwrap());
+        assert!(created <= closed, "{created} {closed}");
+        alice.get("/api/reservations?state=gone").await.refused(422, "invalid-state");
+    }
+
     async fn all_or_none_are_booked(berth: TestBerth) {
         berth.machines(2).await;
         let alice = berth.member("alice").await;

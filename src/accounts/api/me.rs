@@ -26,7 +26,7 @@ pub(super) struct WhoamiView {
     username: String,
     role: Role,
     status: Status,
-    /// Always false: no password must be changed before going on.
+    /// Whether somebody else chose the password. Nothing is refused for it; the person is asked to choose another.
     must_change_password: bool,
     /// `session` or `token`.
     via: &'static str,
@@ -35,14 +35,15 @@ pub(super) struct WhoamiView {
 /// Who is asking.
 #[utoipa::path(get, path = "/api/whoami", operation_id = "show_whoami", tag = "me", security(("bearer" = [])),
     responses((status = 200, body = WhoamiView), (status = 401, body = ProblemBody)))]
-pub(super) async fn show_whoami(actor: Actor) -> Json<WhoamiView> {
+pub(super) async fn show_whoami(State(ctx): State<Ctx>, actor: Actor) -> Result<Json<WhoamiView>> {
     let via = match actor.via {
         Via::Session(_) => "session",
         Via::Token => "token",
     };
     // Only active accounts get here.
     let status = Status::Active;
-    Json(WhoamiView { username: actor.username, role: actor.role, status, must_change_password: false, via })
+    let must_change_password = people::must_change_password(&ctx, &actor).await?;
+    Ok(Json(WhoamiView { username: actor.username, role: actor.role, status, must_change_password, via }))
 }
 
 /// One's own account.

@@ -101,15 +101,31 @@ pub(in crate::accounts) async fn list_accounts(
     query.bind(i64::from(limit)).fetch_all(conn).await?.iter().map(account).collect()
 }
 
+/// Who chose a password.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::accounts) enum ChosenBy {
+    /// The one whose it is.
+    Person,
+    /// Somebody else, who knows it now: it is to be changed.
+    Other,
+}
+
+impl ChosenBy {
+    fn given_at(self, now: crate::clock::Millis) -> Option<crate::clock::Millis> {
+        (self == Self::Other).then_some(now)
+    }
+}
+
 pub(in crate::accounts) async fn insert_account(
     tx: &mut Tx,
     new: &Account,
     password_hash: Option<&str>,
+    by: ChosenBy,
 ) -> sqlx::Result<()> {
     let now = tx.now;
     sqlx::query(
         "insert into account (id, username, password_hash, role, status, full_name, email, created_at, updated_at, \
-         password_changed_at, failed_logins) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0)",
+         password_changed_at, password_given_at, failed_logins) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0)",
     )
     .bind(new.id.to_string())
     .bind(&new.username)
@@ -121,6 +137,7 @@ pub(in crate::accounts) async fn insert_account(
     .bind(new.created_at)
     .bind(now)
     .bind(now)
+    .bind(by.given_at(now))
     .execute(&mut **tx)
     .await
     .map(drop)
@@ -140,18 +157,31 @@ pub(in crate::accounts) async fn update_account(tx: &mut Tx, changed: &Account) 
         .map(drop)
 }
 
-pub(in crate::accounts) async fn set_password(tx: &mut Tx, id: AccountId, hash: &str) -> sqlx::Result<()> {
+pub(in crate::accounts) async fn set_password(
+    tx: &mut Tx,
+    id: AccountId,
+    hash: &str,
+    by: ChosenBy,
+) -> sqlx::Result<()> {
     let now = tx.now;
     sqlx::query(
-        "update account set password_hash = ?, password_changed_at = ?, failed_logins = 0, updated_at = ? where id = ?",
+        "update account set password_hash = ?, password_changed_at = ?, password_given_at = ?, failed_logins = 0, \
+         updated_at = ? where id = ?",
     )
     .bind(hash)
     .bind(now)
+    .bind(by.given_at(now))
     .bind(now)
     .bind(id.to_string())
     .execute(&mut **tx)
     .await
     .map(drop)
+}
+
+/// Whether somebody else chose the account's password.
+pub(in crate::accounts) async fn has_given_password(conn: &mut AnyConnection, id: AccountId) -> sqlx::Result<bool> {
+    let row = sqlx::query("select id from account where id = ? and password_given_at is not null");
+    Ok(row.bind(id.to_string()).fetch_optional(conn).await?.is_some())
 }
 
 pub(in crate::accounts) async fn count_failure(tx: &mut Tx, id: AccountId) -> sqlx::Result<()> {

@@ -48,6 +48,17 @@ pub enum Command {
         /// The machine
         name: String,
     },
+    /// Show what a machine went through, newest first
+    #[command(
+        after_help = "Examples:\n  berth machines history quay-3\n  berth machines history quay-3 --limit 20 --output json"
+    )]
+    History {
+        /// The machine
+        name: String,
+        /// No more than this many
+        #[arg(long, value_name = "N", default_value_t = 100)]
+        limit: usize,
+    },
     Add(Box<AddArgs>),
     Change(Box<change::Args>),
     /// Take a machine out of the pool
@@ -235,6 +246,10 @@ pub async fn run(command: Command, options: &ClientOptions) -> Result<()> {
             return options.out().show(&items, || list(&items));
         }
         Command::Show { name } => client.get(&["machines", &name]).send().await?.value,
+        Command::History { name, limit } => {
+            let items = Value::Array(client.list(&["machines", &name, "history"], &[], Some(limit)).await?);
+            return options.out().show(&items, || moves(&items));
+        }
         Command::Add(args) => {
             let body = args.body()?;
             let call = client.post(&["machines"]).once_only().secret().patience(Some(MACHINE_PATIENCE)).json(body);
@@ -312,6 +327,24 @@ fn list(items: &Value) -> Result<Rows> {
             address,
             machine.reason.unwrap_or_default(),
         ]);
+    }
+    Ok(rows)
+}
+
+fn moves(items: &Value) -> Result<Rows> {
+    #[derive(Deserialize, Default)]
+    #[serde(default)]
+    struct Move {
+        at: Option<String>,
+        from: String,
+        to: String,
+        holder: Option<String>,
+        reason: Option<String>,
+    }
+    let mut rows = Rows::list(&["AT", "FROM", "TO", "HELD BY", "REASON"], "nothing in the last 90 days");
+    for one in parse::<Vec<Move>>(items)? {
+        let (holder, reason) = (one.holder.unwrap_or_default(), one.reason.unwrap_or_default());
+        rows.row([moment(one.at.as_deref()), one.from, one.to, holder, reason]);
     }
     Ok(rows)
 }

@@ -1,11 +1,15 @@
-//! SQL of the tables `machine` and `machine_label`.
+//! SQL of the tables `machine` and `machine_label`, and below of `machine_move`.
 
 use std::{collections::BTreeMap, str::FromStr};
 
 use sqlx::{Any, AnyConnection, QueryBuilder, Row, SqlSafeStr, any::AnyRow};
 
 pub use self::lists::{Filter, Holder, Search};
-pub(super) use self::lists::{Version, holders, label_counts, names, page, version};
+pub use self::moves::{Move, prune_moves};
+pub(super) use self::{
+    lists::{Version, holders, label_counts, names, page, version},
+    moves::{moves, note_moves},
+};
 use super::model::{Machine, State};
 use crate::{
     clock::Millis,
@@ -30,6 +34,7 @@ macro_rules! columns {
 
 // Below the macro, which it needs.
 mod lists;
+mod moves;
 
 fn bad(column: &str, error: impl std::error::Error + Send + Sync + 'static) -> sqlx::Error {
     sqlx::Error::ColumnDecode { index: column.to_owned(), source: Box::new(error) }
@@ -289,6 +294,7 @@ pub(super) async fn delete(tx: &mut Tx, machine: &Machine) -> sqlx::Result<bool>
         return Ok(false);
     }
     delete_labels(tx, machine.id).await?;
+    moves::delete_moves(tx, machine.id).await?;
     Ok(true)
 }
 

@@ -123,7 +123,7 @@ pub struct ExtendReservation {
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct ReservationFilter {
-    /// `live` for those that are not over, or a state.
+    /// `live` for those that are not over, `ended` for those that are, or a state.
     state: Option<String>,
     /// Everybody's, for admins: `1`.
     all: Option<String>,
@@ -151,17 +151,13 @@ async fn list_reservations(
         Some("1" | "true") => return Err(Problem::forbidden("only admins see everybody's reservations")),
         _ => false,
     };
-    let live = filter.state.as_deref() == Some("live");
-    if let Some(state) = filter.state.as_deref().filter(|_| !live) {
+    let (live, ended) = (filter.state.as_deref() == Some("live"), filter.state.as_deref() == Some("ended"));
+    let state = filter.state.as_deref().filter(|_| !live && !ended);
+    if let Some(state) = state {
         state.parse::<LeaseState>().map_err(|error| Problem::invalid("invalid-state", "/state", error))?;
     }
     let mut conn = ctx.db.read().await?;
-    let chosen = store::Filter {
-        account: (!all).then_some(actor.id),
-        state: filter.state.as_deref().filter(|_| !live),
-        live,
-        before: before.as_deref(),
-    };
+    let chosen = store::Filter { account: (!all).then_some(actor.id), state, live, ended, before: before.as_deref() };
     let rows = store::list(&mut conn, &chosen, i64::from(limit) + 1).await?;
     let page = List::new(rows, limit, |row| row.id().to_string());
     let next_cursor = page.next_cursor;

@@ -40,6 +40,8 @@ pub struct ReservationView {
     pub reason: Option<String>,
     /// When it was asked for.
     pub created_at: String,
+    /// When it was over and its machines were clean.
+    pub closed_at: Option<String>,
     /// The playbook runs it caused, oldest first.
     pub runs: Vec<String>,
     /// Its machines.
@@ -128,6 +130,7 @@ pub(super) async fn view(
         duration_minutes: reservation.duration.get(),
         reason: lease.reason.clone(),
         created_at: rfc3339(lease.created_at),
+        closed_at: lease.closed_at.map(rfc3339),
         runs: provisioning::store::ids_of(conn, lease.id).await?,
         machines: places,
         password: None,

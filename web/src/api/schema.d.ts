@@ -221,6 +221,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/machines/{name}/history": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What a machine went through: each change of its state, newest first. Kept for 90 days.
+         * @description Why, and for whom, is shown to admins; a reservation of one's own is shown to everyone.
+         */
+        get: operations["list_machine_moves"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/machines/{name}/quarantine": {
         parameters: {
             query?: never;
@@ -1215,6 +1235,28 @@ export interface components {
             next_cursor?: string | null;
         };
         /** @description One page of a list. */
+        List_MoveView: {
+            /** @description What is on this page. */
+            items: {
+                /** @description When. */
+                at: string;
+                /** @description From where. */
+                from: components["schemas"]["State"];
+                /** @description Who had the machine then. Shown to admins and to that person. */
+                holder?: string | null;
+                /** @description Its id. */
+                id: string;
+                /** @description Why, for people. Shown to admins. */
+                reason?: string | null;
+                /** @description Their reservation, shown like the holder. */
+                reservation_id?: string | null;
+                /** @description To where. */
+                to: components["schemas"]["State"];
+            }[];
+            /** @description Give it as `cursor` to get the next page; null at the end. */
+            next_cursor?: string | null;
+        };
+        /** @description One page of a list. */
         List_PoolView: {
             /** @description What is on this page. */
             items: {
@@ -1258,6 +1300,8 @@ export interface components {
         List_ReservationView: {
             /** @description What is on this page. */
             items: {
+                /** @description When it was over and its machines were clean. */
+                closed_at?: string | null;
                 /** @description How many machines were asked for. */
                 count: number;
                 /** @description When it was asked for. */
@@ -1459,6 +1503,23 @@ export interface components {
             /** @description The user Berth logs in as. Shown to admins. */
             user?: string | null;
         };
+        /** @description One change of a machine's state. */
+        MoveView: {
+            /** @description When. */
+            at: string;
+            /** @description From where. */
+            from: components["schemas"]["State"];
+            /** @description Who had the machine then. Shown to admins and to that person. */
+            holder?: string | null;
+            /** @description Its id. */
+            id: string;
+            /** @description Why, for people. Shown to admins. */
+            reason?: string | null;
+            /** @description Their reservation, shown like the holder. */
+            reservation_id?: string | null;
+            /** @description To where. */
+            to: components["schemas"]["State"];
+        };
         /** @description An event that was addressed to somebody, and whether it was read. */
         NotificationView: components["schemas"]["EventView"] & {
             /** @description Whether it counts as read. */
@@ -1618,6 +1679,8 @@ export interface components {
         };
         /** @description N machines for a time. */
         ReservationView: {
+            /** @description When it was over and its machines were clean. */
+            closed_at?: string | null;
             /** @description How many machines were asked for. */
             count: number;
             /** @description When it was asked for. */
@@ -1933,7 +1996,7 @@ export interface components {
         };
         /** @description Who is asking. */
         WhoamiView: {
-            /** @description Always false: no password must be changed before going on. */
+            /** @description Whether somebody else chose the password. Nothing is refused for it; the person is asked to choose another. */
             must_change_password: boolean;
             role: components["schemas"]["Role"];
             status: components["schemas"]["Status"];
@@ -1980,6 +2043,7 @@ export type ListAccessTokenView = components['schemas']['List_AccessTokenView'];
 export type ListAuditView = components['schemas']['List_AuditView'];
 export type ListEventView = components['schemas']['List_EventView'];
 export type ListMachineView = components['schemas']['List_MachineView'];
+export type ListMoveView = components['schemas']['List_MoveView'];
 export type ListPoolView = components['schemas']['List_PoolView'];
 export type ListReservationView = components['schemas']['List_ReservationView'];
 export type ListRunLineView = components['schemas']['List_RunLineView'];
@@ -1988,6 +2052,7 @@ export type ListSessionView = components['schemas']['List_SessionView'];
 export type ListSshKeyView = components['schemas']['List_SshKeyView'];
 export type ListUserView = components['schemas']['List_UserView'];
 export type MachineView = components['schemas']['MachineView'];
+export type MoveView = components['schemas']['MoveView'];
 export type NotificationView = components['schemas']['NotificationView'];
 export type Notifications = components['schemas']['Notifications'];
 export type OneOrMore = components['schemas']['OneOrMore'];
@@ -2587,6 +2652,48 @@ export interface operations {
                 };
             };
             409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    list_machine_moves: {
+        parameters: {
+            query?: {
+                /** @description Most items of the answer, 1 to 500; 50 unless given. */
+                limit?: number;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string;
+            };
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["List_MoveView"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemBody"];
+                };
+            };
+            422: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -3296,7 +3403,7 @@ export interface operations {
     list_reservations: {
         parameters: {
             query?: {
-                /** @description `live` for those that are not over, or a state. */
+                /** @description `live` for those that are not over, `ended` for those that are, or a state. */
                 state?: string;
                 /** @description Everybody's, for admins: `1`. */
                 all?: string;
