@@ -1,7 +1,8 @@
 //! The web page: files that were built into the binary, and `index.html` for every address that is none of them.
 //!
-//! A debug build reads the files from the disk, so the page can be built anew under a running server. Deliberately
-//! absent: any knowledge of what is on the page.
+//! A debug build reads the files from the disk, so the page can be built anew under a running server. What the build
+//! compressed goes out as it is: nobody waits while a large file is compressed. Deliberately absent: any knowledge of
+//! what is on the page.
 
 use std::{borrow::Cow, fmt::Write};
 
@@ -52,7 +53,7 @@ fn show(files: Files, request: &Request) -> Response {
     // A name with a dot before it is no part of a page, wherever the files come from.
     let is_plain = !path.is_empty() && path.split('/').all(|part| !part.is_empty() && !part.starts_with('.'));
     if let Some(file) = is_plain.then(|| files(path)).flatten() {
-        return answer(file, request.headers(), is_asset);
+        return answer(files, path, file, request.headers(), is_asset);
     }
     if is_asset {
         // A page that was built anew has other names; the old page must notice instead of reading `index.html` as code.
@@ -61,7 +62,7 @@ fn show(files: Files, request: &Request) -> Response {
         return response;
     }
     match files("index.html") {
-        Some(index) => answer(index, request.headers(), false),
+        Some(index) => answer(files, "index.html", index, request.headers(), false),
         None => ([(header::CACHE_CONTROL, NOT_KEPT)], Html(UNBUILT)).into_response(),
     }
 }
@@ -79,7 +80,30 @@ const UNBUILT: &str = "<!doctype html>
 </html>
 ";
 
-fn answer(file: EmbeddedFile, asked: &HeaderMap, is_asset: bool) -> Response {
+/// Encodings that the build may have made, the smallest first, with the ends of their names.
+const ENCODINGS: [(&str, &str); 2] = [("br", ".br"), ("gzip", ".gz")];
+
+/// The file as the build compressed it, in the best encoding that is taken.
+fn compressed(files: Files, path: &str, asked: &HeaderMap) -> Option<(&'static str, EmbeddedFile)> {
+    let is_taken = |encoding: &str| {
+        asked
+            .get_all(header::ACCEPT_ENCODING)
+            .iter()
+            .filter_map(|line| line.to_str().ok())
+            .flat_map(|line| line.split(','))
+            .any(|one| {
+                let (name, weight) = one.split_once(';').unwrap_or((one, ""));
+                let weight = weight.trim().strip_prefix("q=").and_then(|text| text.trim().parse::<f32>().ok());
+                name.trim().eq_ignore_ascii_case(encoding) && weight.is_none_or(|weight| 0.0 < weight)
+            })
+    };
+    ENCODINGS
+        .iter()
+        .filter(|(encoding, _)| is_taken(encoding))
+        .find_map(|(encoding, end)| files(&format!("{path}{end}")).map(|file| (*encoding, file)))
+}
+
+fn answer(files: Files, path: &str, file: EmbeddedFile, asked: &HeaderMap, is_asset: bool) -> Response {
     // Weak: the same file may go out compressed or as it is.
     let mut tag = "W/\"".to_owned();
     for byte in &file.metadata.sha256_hash()[..16] {
@@ -97,11 +121,18 @@ fn answer(file: EmbeddedFile, asked: &HeaderMap, is_asset: bool) -> Response {
     if is_known {
         return (StatusCode::NOT_MODIFIED, headers.0, headers.1).into_response();
     }
+    let kind = kind(file.metadata.mimetype());
+    let (encoding, file) = compressed(files, path, asked).map_or((None, file), |(name, file)| (Some(name), file));
     let body = match file.data {
         Cow::Borrowed(bytes) => Bytes::from_static(bytes),
         Cow::Owned(bytes) => Bytes::from(bytes),
     };
-    (headers.0, headers.1, [(header::CONTENT_TYPE, kind(file.metadata.mimetype()))], Body::from(body)).into_response()
+    let mut response = (headers.0, headers.1, [(header::CONTENT_TYPE, kind)], Body::from(body)).into_response();
+    if let Some(encoding) = encoding {
+        response.headers_mut().insert(header::CONTENT_ENCODING, HeaderValue::from_static(encoding));
+        response.headers_mut().insert(header::VARY, HeaderValue::from_static("accept-encoding"));
+    }
+    response
 }
 
 /// With the encoding that every text of a page has.

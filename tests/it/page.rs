@@ -109,6 +109,29 @@ async fn what_is_large_goes_out_compressed_to_those_who_take_it() {
 }
 
 #[tokio::test]
+async fn what_the_build_compressed_goes_out_as_it_is() {
+    let (_berth, page, _) = servers(|_| ()).await;
+    let ask = async |accept: &'static str| {
+        let request = page.request(Method::GET, "/assets/small-4d5e6f.js").header("accept-encoding", accept);
+        let answer = request.send().await.unwrap();
+        let head = |name: &str| answer.headers().get(name).map(|value| value.to_str().unwrap().to_owned());
+        let (encoding, vary) = (head("content-encoding").unwrap_or_default(), head("vary").unwrap_or_default());
+        assert_eq!(head("content-type").unwrap(), "text/javascript; charset=utf-8", "{accept}");
+        assert_eq!(head("cache-control").unwrap(), "public, max-age=31536000, immutable");
+        (encoding, vary, answer.text().await.unwrap())
+    };
+    // The samples are texts that tell which file was sent.
+    let as_is = (String::new(), String::new(), "export const sent = 'plain';\n".to_owned());
+    let varied = "accept-encoding".to_owned();
+    assert_eq!(ask("identity").await, as_is);
+    assert_eq!(ask("br;q=0, deflate").await, as_is);
+    for accept in ["br", "gzip, deflate, br", "GZIP;q=0.5, BR;q=1.0"] {
+        assert_eq!(ask(accept).await, ("br".to_owned(), varied.clone(), "sent: br\n".to_owned()), "{accept}");
+    }
+    assert_eq!(ask("gzip, br;q=0").await, ("gzip".to_owned(), varied, "sent: gzip\n".to_owned()));
+}
+
+#[tokio::test]
 async fn without_a_page_the_server_says_how_to_build_it() {
     let (_berth, _, bare) = servers(|_| ()).await;
     let answer = bare.get("/").await;
