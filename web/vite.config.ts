@@ -1,12 +1,68 @@
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { brotliCompressSync, gzipSync } from 'node:zlib';
 import react from '@vitejs/plugin-react';
+import type { Plugin } from 'vite';
 import { defineConfig } from 'vitest/config';
 
 // While developing, `npm run dev` serves the page and passes the API on to a running `berth serve`.
 const server = process.env.BERTH_URL ?? 'http://127.0.0.1:8080';
 
+/** Every text is there compressed, too: a server that can sends those, and never compresses while somebody waits. */
+function compressed(): Plugin {
+  return {
+    name: 'compressed',
+    apply: 'build',
+    closeBundle() {
+      const dist = fileURLToPath(new URL('./dist', import.meta.url));
+      for (const name of readdirSync(dist, { recursive: true, encoding: 'utf8' })) {
+        if (!/^[^.].*\.(js|css|html|svg)$/.test(name)) continue;
+        const path = join(dist, name);
+        const text = readFileSync(path);
+        if (text.length < 1000) continue;
+        writeFileSync(`${path}.br`, brotliCompressSync(text));
+        writeFileSync(`${path}.gz`, gzipSync(text, { level: 9 }));
+      }
+    },
+  };
+}
+
+interface Modules {
+  getModuleInfo: (id: string) => { importers: string[] } | null;
+}
+
+const first = new Map<string, boolean>();
+
+/** Whether `src/main.tsx` needs the module before it can begin. */
+function isFirst(id: string, modules: Modules): boolean {
+  const known = first.get(id);
+  if (known !== undefined) return known;
+  // Modules that import each other end here.
+  first.set(id, false);
+  const is =
+    id.endsWith('/src/main.tsx') ||
+    (modules.getModuleInfo(id)?.importers ?? []).some((importer) => isFirst(importer, modules));
+  first.set(id, is);
+  return is;
+}
+
+/** The first load is few files, since each costs a slow processor more than its bytes. What only some pages need stays apart. */
+function chunkOf(id: string, modules: Modules): string | null {
+  const isOthers = /node_modules|vite\/preload-helper/.test(id) && !/lucide|\.css/.test(id);
+  if (isFirst(id, modules)) return isOthers ? 'libs' : 'base';
+  if (/@tanstack\/(table|react-table|virtual|react-virtual)|ui\/DataTable/.test(id)) return 'table';
+  if (
+    /node_modules\/(react-bootstrap|@restart|react-transition-group|dom-helpers|prop-types|@babel)/.test(id)
+  )
+    return 'dialogs';
+  // What several pages know of a thing: what its states mean, and their words.
+  if (/src\/(features\/\w+\/(state|words|MachineState)|lib\/span)\./.test(id)) return 'parts';
+  return null;
+}
+
 export default defineConfig({
-  plugins: [react()],
+  plugins: [react(), compressed()],
   resolve: { alias: { '@': fileURLToPath(new URL('./src', import.meta.url)) } },
   build: {
     target: 'es2023',
@@ -14,6 +70,9 @@ export default defineConfig({
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
     reportCompressedSize: false,
+    rolldownOptions: {
+      output: { codeSplitting: { groups: [{ name: chunkOf }], includeDependenciesRecursively: false } },
+    },
     // scripts/check-size.mjs reads what belongs to the first load from it.
     manifest: true,
   },

@@ -54,6 +54,22 @@ test('a one-time link sets a password once, and leaves the address bar', async (
   await signIn(page, { ...who, password });
 });
 
+test('who was given a password is asked to choose another, until it is done', async ({ page, berth }) => {
+  const who = await somebody(berth);
+  await signIn(page, who);
+  const notice = page.getByText('An admin chose your password');
+  await expect(notice).toBeVisible();
+  await page.getByRole('link', { name: 'Change it now' }).click();
+  await page.getByLabel('Current password').fill(who.password);
+  await page.getByLabel('New password', { exact: true }).fill('a-rope-of-my-own');
+  await page.getByLabel('New password again').fill('a-rope-of-my-own');
+  await page.getByRole('button', { name: 'Change the password' }).click();
+  await expect(notice).toBeHidden();
+  await page.reload();
+  await expect(page.getByRole('heading', { level: 1 })).toBeVisible();
+  await expect(notice).toBeHidden();
+});
+
 test('the last admin stays one, and whoever is suspended is told so', async ({ page, berth }) => {
   const who = await somebody(berth);
   await signIn(page);

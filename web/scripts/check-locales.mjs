@@ -22,8 +22,11 @@ function texts(language) {
 }
 
 const english = texts('en');
+// The server's own sentences are English.
+const SERVERS = 'problems';
 for (const language of readdirSync(base).filter((name) => name !== 'en')) {
   const other = texts(language);
+  if (!other.get(SERVERS)?.size) faults.push(`${language}/${SERVERS}.json is missing`);
   for (const [name, known] of english) {
     const theirs = other.get(name) ?? new Set();
     for (const key of known) if (!theirs.has(key)) faults.push(`${language}/${name}.json lacks \`${key}\``);

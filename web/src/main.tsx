@@ -5,23 +5,41 @@ import { StrictMode } from 'react';
 import { createRoot } from 'react-dom/client';
 import { RouterProvider } from 'react-router';
 import { queries } from '@/api/query';
-import { keepSession } from '@/api/session';
+import { keepSession, renew, session } from '@/api/session';
 import { startI18n } from '@/lib/i18n';
 import { keepTheme } from '@/lib/preferences';
 import { Toasts } from '@/ui/toasts';
-import { router } from './routes/table';
+import { router, warm } from './routes/table';
 
 keepTheme();
 keepSession();
-await startI18n();
 
-const root = document.getElementById('root');
-if (!root) throw new Error('index.html has no #root');
-createRoot(root).render(
-  <StrictMode>
-    <QueryClientProvider client={queries}>
-      <RouterProvider router={router} />
-      <Toasts />
-    </QueryClientProvider>
-  </StrictMode>,
-);
+/** Longer than this nobody waits for what could be drawn at once. */
+const PATIENCE = 1500;
+
+/** Who is signed in, the page of this address, and what it asks for: all of it is on its way already. */
+async function begin() {
+  const part = warm(location.pathname);
+  if (window.berthAsked) await renew().catch(() => undefined);
+  if (session.get().status === 'in') (await part)?.ahead?.();
+  await part;
+}
+
+/** Draws the page. No top-level `await`: other parts import this file's chunk and would wait for its end. */
+async function draw() {
+  const soon = new Promise((done) => setTimeout(done, PATIENCE));
+  // A page that cannot be loaded says so where it would be drawn.
+  await Promise.all([startI18n(), Promise.race([begin().catch(() => undefined), soon])]);
+  const root = document.getElementById('root');
+  if (!root) throw new Error('index.html has no #root');
+  createRoot(root).render(
+    <StrictMode>
+      <QueryClientProvider client={queries}>
+        <RouterProvider router={router} />
+        <Toasts />
+      </QueryClientProvider>
+    </StrictMode>,
+  );
+}
+
+void draw();

@@ -43,6 +43,10 @@ async function post(path: string, body?: unknown): Promise<Response> {
   } catch (cause) {
     throw Problem.unreachable(cause);
   }
+  return read(response);
+}
+
+async function read(response: Response): Promise<Response> {
   learnClock(response.headers.get('date'));
   if (!response.ok) throw await problemOf(response);
   return response;
@@ -54,13 +58,29 @@ export async function signIn(username: string, password: string) {
   tabs?.postMessage('in');
 }
 
+declare global {
+  interface Window {
+    /** The answer of `/api/refresh` that `public/start.js` asked for. */
+    berthAsked?: Promise<Response>;
+  }
+}
+
+/** The first answer about the session, which was asked for before this code was here. */
+async function asked(): Promise<Response | undefined> {
+  const first = window.berthAsked;
+  delete window.berthAsked;
+  const response = await first?.catch(() => undefined);
+  // What could not be answered is asked again, in the usual way.
+  return response && response.status < 500 ? read(response) : undefined;
+}
+
 let renewing: Promise<void> | null = null;
 
 /** A new access token by the refresh cookie. One at a time, over all tabs: the cookie changes with each use. */
 export function renew(): Promise<void> {
   renewing ??= locked(async () => {
     try {
-      const response = await post('/api/refresh');
+      const response = (await asked()) ?? (await post('/api/refresh'));
       begin((await response.json()) as TokenView);
     } catch (error) {
       const refused = error instanceof Problem && (error.status === 401 || error.status === 403);
@@ -112,7 +132,12 @@ export interface Me {
 
 /** Who is signed in; only below the sign-in gate. */
 export function useMe(): Me {
-  const now = useStore(session);
+  useStore(session);
+  return me();
+}
+
+export function me(): Me {
+  const now = session.get();
   if (now.status !== 'in') return { username: '', role: 'member', isAdmin: false };
   return { username: now.username, role: now.role, isAdmin: now.role === 'admin' };
 }

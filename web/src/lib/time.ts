@@ -47,6 +47,15 @@ export function useSecond(): number {
   return useSyncExternalStore(everySecond.watch, everySecond.get);
 }
 
+/** Draws the component anew twice a minute: enough for `2 minutes ago` in hundreds of rows. */
+export function useHalfMinute(): number {
+  return useSyncExternalStore(everySecond.watch, halfMinute) + ahead;
+}
+
+function halfMinute(): number {
+  return Math.floor(tick.get() / 30_000) * 30_000;
+}
+
 /** Draws the component anew each second; what time it is by the server's clock. */
 export function useNow(): number {
   return useSecond() + ahead;

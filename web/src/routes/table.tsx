@@ -1,23 +1,48 @@
 import { lazy, Suspense, type ComponentType } from 'react';
-import { createBrowserRouter, type RouteObject } from 'react-router';
+import { createBrowserRouter, matchPath, type RouteObject } from 'react-router';
 import { Crash, Nowhere } from '@/shell/Crash';
 import { Gate } from '@/shell/Gate';
 import { Loading } from '@/ui/states';
 import LoginPage from './session/LoginPage';
 
+interface Part {
+  default: ComponentType;
+  /** Asks for what the page shows, before it is drawn. */
+  ahead?: () => void;
+}
+
+interface Page {
+  path: string;
+  load: () => Promise<Part>;
+  /** Once it is loaded. */
+  Ready?: ComponentType;
+}
+
+const pages: Page[] = [];
+
 /** A page that is loaded when somebody goes there. */
-function page(path: string, load: () => Promise<{ default: ComponentType }>): RouteObject {
+function page(path: string, load: () => Promise<Part>): RouteObject {
+  const one: Page = { path, load };
+  pages.push(one);
   const Content = lazy(load);
-  // Pages before the sign-in have no frame to wait in.
-  return {
-    path,
-    element: (
+  const Slot = () =>
+    one.Ready ? (
+      <one.Ready />
+    ) : (
+      // Pages before the sign-in have no frame to wait in.
       <Suspense fallback={<Loading />}>
         <Content />
       </Suspense>
-    ),
-    errorElement: <Crash />,
-  };
+    );
+  return { path, element: <Slot />, errorElement: <Crash /> };
+}
+
+/** Loads the page of this address, so that it is drawn with its frame and not after it. */
+export async function warm(address: string): Promise<Part | undefined> {
+  const one = pages.find(({ path }) => matchPath(path, address));
+  const part = await one?.load();
+  if (one && part) one.Ready = part.default;
+  return part;
 }
 
 export const router = createBrowserRouter([

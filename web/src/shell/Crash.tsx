@@ -2,6 +2,7 @@ import { useTranslation } from 'react-i18next';
 import { isRouteErrorResponse, useRouteError } from 'react-router';
 import { paths } from '@/lib/paths';
 import { Button, ButtonLink } from '@/ui/Button';
+import { Page } from '@/ui/Page';
 import { Empty } from '@/ui/states';
 
 /** A page that failed while it was drawn, or that could not be loaded. */
@@ -27,18 +28,14 @@ export function Crash() {
   );
 }
 
+/** An address that is no page's. */
 export function Nowhere() {
   const { t } = useTranslation('shell');
   return (
-    <Empty
-      title={t('notFound')}
-      action={
-        <ButtonLink to={paths.home} look="primary">
-          {t('toHome')}
-        </ButtonLink>
-      }
-    >
-      {t('notFoundText')}
-    </Empty>
+    <Page title={t('notFound')} lead={t('notFoundText')}>
+      <ButtonLink to={paths.home} look="primary">
+        {t('toHome')}
+      </ButtonLink>
+    </Page>
   );
 }

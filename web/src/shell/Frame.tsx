@@ -1,6 +1,5 @@
 import { LogOut, Menu, Settings } from 'lucide-react';
-import { Suspense, useEffect, useRef, useState } from 'react';
-import Offcanvas from 'react-bootstrap/Offcanvas';
+import { lazy, Suspense, useEffect, useRef, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { Link, NavLink, Outlet, useLocation } from 'react-router';
 import { follow } from '@/api/live';
@@ -18,10 +17,14 @@ import { Loading } from '@/ui/states';
 import { LineBar } from './LineBar';
 import { apiDocs, nav } from './nav';
 
+/** The menu of small screens; its code comes when somebody opens it. */
+const SideDrawer = lazy(() => import('./SideDrawer').then((part) => ({ default: part.SideDrawer })));
+
 /** What stands around every page of somebody who is signed in. */
 export function Frame() {
   const { t } = useTranslation('shell');
-  const [open, setOpen] = useState(false);
+  // Null until somebody wants it.
+  const [open, setOpen] = useState<boolean | null>(null);
   const username = useStore(session, (now) => (now.status === 'in' ? now.username : ''));
   useEffect(() => {
     const end = new AbortController();
@@ -50,17 +53,13 @@ export function Frame() {
           <NotificationBell />
         </span>
       </header>
-      <Offcanvas show={open} onHide={() => setOpen(false)} aria-label={t('menu')} style={{ width: '17rem' }}>
-        <Offcanvas.Header closeButton>
-          <Brand />
-        </Offcanvas.Header>
-        <Offcanvas.Body
-          className="d-flex flex-column pt-0"
-          onClick={(event) => (event.target as Element).closest('a') && setOpen(false)}
-        >
-          <Side bare />
-        </Offcanvas.Body>
-      </Offcanvas>
+      {open !== null && (
+        <Suspense>
+          <SideDrawer isOpen={open} close={() => setOpen(false)} title={<Brand />}>
+            <Side bare />
+          </SideDrawer>
+        </Suspense>
+      )}
       <div className="min-w-0">
         <LineBar />
         <PasswordNotice />

@@ -1,5 +1,6 @@
 import {
   flexRender,
+  type CellContext,
   getCoreRowModel,
   getSortedRowModel,
   useReactTable,
@@ -12,6 +13,7 @@ import { useVirtualizer } from '@tanstack/react-virtual';
 import { ArrowDown, ArrowUp, ArrowUpDown } from 'lucide-react';
 import { memo, useRef, useState, type ReactNode } from 'react';
 import { useTranslation } from 'react-i18next';
+import { usePlainLinks } from './links';
 import { Failure, Loading } from './states';
 
 declare module '@tanstack/react-table' {
@@ -63,6 +65,7 @@ export function DataTable<T>({
 }) {
   const { t } = useTranslation();
   const box = useRef<HTMLDivElement>(null);
+  const follow = usePlainLinks();
   const [sorting, setSorting] = useState<SortingState>(sort ?? []);
   // eslint-disable-next-line react-hooks/incompatible-library -- the table keeps its own state; it is drawn anew with the rows
   const table = useReactTable({
@@ -80,7 +83,7 @@ export function DataTable<T>({
     count: all.length,
     getScrollElement: () => box.current,
     estimateSize: () => ROW,
-    overscan: 8,
+    overscan: 6,
     onChange: (instance) => {
       const end = instance.getVirtualItems().at(-1)?.index ?? 0;
       if (more && all.length > 0 && all.length - 20 <= end) more();
@@ -98,6 +101,7 @@ export function DataTable<T>({
       ref={box}
       tabIndex={0}
       role="region"
+      onClick={follow}
       aria-label={label}
     >
       <table className="table" aria-rowcount={all.length + 1}>
@@ -151,7 +155,7 @@ export function DataTable<T>({
                 row={row}
                 index={item.index}
                 isSelected={selected?.has(row.id) ?? false}
-                columns={columns}
+                columns={columns as ColumnDef<unknown>[]}
               />
             );
           })}
@@ -167,23 +171,37 @@ const BodyRow = memo(function BodyRow({
   row,
   index,
   isSelected,
+  columns,
 }: {
   row: Row<unknown>;
   index: number;
   isSelected: boolean;
-  /** The same row has other cells when these change. */
-  columns: unknown;
+  columns: ColumnDef<unknown>[];
 }) {
   return (
     <tr aria-rowindex={index + 2} style={{ height: ROW }} className={isSelected ? 'table-active' : undefined}>
-      {row.getVisibleCells().map((c) => (
-        <td key={c.id} className={cell(c.column.columnDef.meta)}>
-          {flexRender(c.column.columnDef.cell, c.getContext())}
+      {columns.map((column, i) => (
+        <td key={i} className={cell(column.meta)}>
+          {contentOf(column, row)}
         </td>
       ))}
     </tr>
   );
 });
+
+/** Every column is always shown, so the table's own cells, which are made anew for each row, are not needed. */
+function contentOf(column: ColumnDef<unknown>, row: Row<unknown>): ReactNode {
+  if (typeof column.cell === 'function') {
+    return (column.cell as (at: Pick<CellContext<unknown, unknown>, 'row'>) => ReactNode)({ row });
+  }
+  const value =
+    'accessorFn' in column
+      ? column.accessorFn(row.original, row.index)
+      : 'accessorKey' in column
+        ? (row.original as Record<string, unknown>)[column.accessorKey]
+        : null;
+  return value as ReactNode;
+}
 
 function Spacer({ height }: { height: number }) {
   return (

@@ -32,6 +32,20 @@ export function Moment({
   );
 }
 
+/** A moment in a row of a long table: `from` is now, and the absolute moment is made when somebody points at it. */
+export function Ago({ at, language, from }: { at: string; language: string; from: number }) {
+  return (
+    <time
+      dateTime={at}
+      onPointerEnter={({ currentTarget }) => {
+        currentTarget.title = `${moment(at, language)}\n${moment(at, language, 'UTC', true)} UTC`;
+      }}
+    >
+      {relative(at, language, from)}
+    </time>
+  );
+}
+
 function Relative({ at }: { at: string }) {
   const language = useLanguage();
   return <>{relative(at, language, useNow())}</>;

@@ -43,6 +43,8 @@ export function Empty({
 /** What a failure must have to be shown: `api/problem.ts` makes them. */
 export interface Fault {
   status?: number;
+  /** The problem's stable word: `not-found`. */
+  slug?: string;
   message: string;
   requestId?: string | null;
   errors?: { detail: string; pointer?: string | null; line?: number | null; column?: number | null }[];
@@ -51,12 +53,18 @@ export interface Fault {
 /** Something went wrong instead of the content: what happened, what to do, and what to quote. */
 export function Failure({ error, retry }: { error: Fault; retry?: () => void }) {
   const { t } = useTranslation();
+  const said = useSaid(error);
   const Icon = error.status === 0 ? CloudOff : TriangleAlert;
   return (
     <div className="quiet-state" role="alert">
       <Icon size={32} aria-hidden="true" />
       <h2>{t(titleOf(error.status))}</h2>
-      <p className="mb-2">{sentence(error.message)}</p>
+      <p className="mb-2">{said.text}</p>
+      {said.original && (
+        <p className="small mb-2" lang="en">
+          {said.original}
+        </p>
+      )}
       <p className="small">{t(adviceOf(error.status))}</p>
       <RequestId id={error.requestId} />
       {retry && (
@@ -70,11 +78,17 @@ export function Failure({ error, retry }: { error: Fault; retry?: () => void }) 
 
 /** A refusal inside a form or beside a button. */
 export function Refusal({ error, children }: { error: Fault | null | undefined; children?: ReactNode }) {
+  const said = useSaid(error);
   if (!error) return null;
   const named = error.errors?.filter((fault) => fault.detail !== error.message) ?? [];
   return (
     <div className="alert alert-danger py-2 mb-3" role="alert">
-      <p className="mb-0">{sentence(error.message)}</p>
+      <p className="mb-0">{said.text}</p>
+      {said.original && (
+        <p className="mb-0 small" lang="en">
+          {said.original}
+        </p>
+      )}
       {named.length > 0 && (
         <ul className="mb-0 ps-4 small">
           {named.map((fault, i) => (
@@ -89,6 +103,26 @@ export function Refusal({ error, children }: { error: Fault | null | undefined; 
       <RequestId id={error.requestId} />
     </div>
   );
+}
+
+/**
+ * A refusal in the person's language, where it is a known one; the server's own sentence stands below it, since only
+ * that has the names and numbers. The server speaks English, so English pages have no texts of their own for it.
+ */
+function useSaid(error: Fault | null | undefined): { text: string; original: string | null } {
+  const { i18n } = useTranslation();
+  return said(error, (slug) => (i18n.exists(`problems:${slug}`) ? i18n.t(`problems:${slug}`) : null));
+}
+
+export function said(
+  error: Fault | null | undefined,
+  wordsOf: (slug: string) => string | null,
+): { text: string; original: string | null } {
+  const words = error?.slug ? wordsOf(error.slug) : null;
+  const original = sentence(error?.message ?? '');
+  return words
+    ? { text: words, original: original && original !== words ? original : null }
+    : { text: original, original: null };
 }
 
 function RequestId({ id }: { id: string | null | undefined }) {

@@ -8,6 +8,7 @@ import { Panel } from '@/ui/Page';
 import { Failure, Loading, Refusal, sentence } from '@/ui/states';
 import { useSubmit } from '@/ui/submit';
 import { say } from '@/ui/toasts';
+import { PersonForm } from './PersonForm';
 import { changeMe, useProfile } from './queries';
 
 /** Who one is: the name stays, the rest can be changed. */
@@ -18,7 +19,7 @@ export function ProfilePanel() {
     <Panel title={t('profile.title')}>
       {profile.data ? (
         // A profile that was changed elsewhere fills the form anew.
-        <ProfileForm key={profile.data.full_name + profile.data.email} me={profile.data} />
+        <Profile key={profile.data.full_name + profile.data.email} me={profile.data} />
       ) : profile.isError ? (
         <Failure error={profile.error} retry={() => void profile.refetch()} />
       ) : (
@@ -28,24 +29,10 @@ export function ProfilePanel() {
   );
 }
 
-function ProfileForm({ me }: { me: UserView }) {
+function Profile({ me }: { me: UserView }) {
   const { t } = useTranslation(['settings', 'common']);
-  const [fullName, setFullName] = useState(me.full_name);
-  const [email, setEmail] = useState(me.email);
-  const { busy, submit, faults } = useSubmit(async () => {
-    await changeMe({ full_name: fullName.trim(), email: email.trim() });
-    say(t('common:saved'));
-  });
-  const isSame = fullName.trim() === me.full_name && email.trim() === me.email;
-  const [nameFault, emailFault] = [faults.at('/full_name'), faults.at('/email')];
   return (
-    <form
-      noValidate
-      onSubmit={(event) => {
-        event.preventDefault();
-        if (!isSame) void submit();
-      }}
-    >
+    <>
       <dl className="facts mb-4">
         <dt>{t('profile.username')}</dt>
         <dd className="fw-bold">{me.username}</dd>
@@ -56,26 +43,8 @@ function ProfileForm({ me }: { me: UserView }) {
           <Moment at={me.created_at} as="absolute" />
         </dd>
       </dl>
-      <Refusal error={faults.rest()} />
-      <TextField
-        label={t('profile.fullName')}
-        value={fullName}
-        onChange={setFullName}
-        fault={nameFault && sentence(nameFault)}
-        autoComplete="name"
-      />
-      <TextField
-        label={t('profile.email')}
-        type="email"
-        value={email}
-        onChange={setEmail}
-        fault={emailFault && sentence(emailFault)}
-        autoComplete="email"
-      />
-      <Button type="submit" look="primary" busy={busy} refused={isSame ? t('profile.same') : null}>
-        {t('common:save')}
-      </Button>
-    </form>
+      <PersonForm user={me} own save={changeMe} />
+    </>
   );
 }
 

@@ -1,20 +1,20 @@
 import { KeyRound, Trash2, UserCheck, UserX } from 'lucide-react';
 import { useState } from 'react';
 import { useTranslation } from 'react-i18next';
-import type { LinkView, Role, UserView } from '@/api/schema';
+import type { LinkView, UserView } from '@/api/schema';
 import { useMe } from '@/api/session';
 import { Button } from '@/ui/Button';
 import { Confirm } from '@/ui/Confirm';
 import { Drawer } from '@/ui/Drawer';
-import { SelectField, TextField } from '@/ui/fields';
 import { Moment } from '@/ui/Moment';
 import { ShownOnce } from '@/ui/ShownOnce';
-import { Empty, Refusal, sentence } from '@/ui/states';
+import { Empty, Refusal } from '@/ui/states';
 import { useSubmit } from '@/ui/submit';
 import { say } from '@/ui/toasts';
 import { Tone } from '@/ui/Tone';
+import { PersonForm } from './PersonForm';
 import { deleteUser, makePasswordLink, updateUser } from './queries';
-import { refusals, roles, statusTone } from './state';
+import { refusals, statusTone } from './state';
 
 /** One person: what there is to know, and all that can be done. */
 export function UserDrawer({
@@ -67,7 +67,7 @@ function Details({ user, all, close }: { user: UserView; all: UserView[]; close:
           <Moment at={user.created_at} />
         </dd>
       </dl>
-      <Profile user={user} refused={refused} />
+      <PersonForm user={user} refused={refused} save={(change) => updateUser(name, change)} />
       <h3 className="mt-5 pt-4 border-top">{t('access')}</h3>
       <Refusal error={restore.error} />
       <ul className="acts">
@@ -160,62 +160,5 @@ function Details({ user, all, close }: { user: UserView; all: UserView[]; close:
         </ShownOnce>
       )}
     </>
-  );
-}
-
-function Profile({ user, refused }: { user: UserView; refused: string | null }) {
-  const { t } = useTranslation(['people', 'common']);
-  const [role, setRole] = useState<Role>(user.role);
-  const [fullName, setFullName] = useState(user.full_name);
-  const [email, setEmail] = useState(user.email);
-  const { busy, submit, faults } = useSubmit(async () => {
-    await updateUser(user.username, {
-      ...(role === user.role ? {} : { role }),
-      full_name: fullName.trim(),
-      email: email.trim(),
-    });
-    say(t('common:saved'));
-  });
-  const isSame = role === user.role && fullName.trim() === user.full_name && email.trim() === user.email;
-  const [nameFault, emailFault] = [faults.at('/full_name'), faults.at('/email')];
-  return (
-    <form
-      noValidate
-      onSubmit={(event) => {
-        event.preventDefault();
-        if (!isSame) void submit();
-      }}
-    >
-      <Refusal error={faults.rest()} />
-      <SelectField
-        label={t('role')}
-        value={role}
-        onChange={setRole}
-        hint={refused && user.role === 'admin' ? refused : t(`roleHint.${role}`)}
-        options={roles.map((value) => ({
-          value,
-          label: t(`common:role.${value}`),
-          disabled: Boolean(refused) && user.role === 'admin' && value !== 'admin',
-        }))}
-      />
-      <TextField
-        label={t('fullName')}
-        value={fullName}
-        onChange={setFullName}
-        fault={nameFault && sentence(nameFault)}
-        autoComplete="off"
-      />
-      <TextField
-        label={t('email')}
-        type="email"
-        value={email}
-        onChange={setEmail}
-        fault={emailFault && sentence(emailFault)}
-        autoComplete="off"
-      />
-      <Button type="submit" look="primary" busy={busy} refused={isSame ? t('same') : null}>
-        {t('common:save')}
-      </Button>
-    </form>
   );
 }

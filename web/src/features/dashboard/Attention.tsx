@@ -2,40 +2,17 @@ import { useQuery } from '@tanstack/react-query';
 import { CircleCheck } from 'lucide-react';
 import { useTranslation } from 'react-i18next';
 import { Link } from 'react-router';
-import { api, body } from '@/api/client';
-import type { MachineView, State } from '@/api/schema';
 import { MachineState } from '@/features/machines/MachineState';
 import { paths } from '@/lib/paths';
-import { now } from '@/lib/time';
 import { Moment } from '@/ui/Moment';
 import { Panel } from '@/ui/Page';
 import { Empty, Failure, Loading, sentence } from '@/ui/states';
-
-/** A cleaning that takes longer than this has met something. */
-const PATIENCE = 10 * 60_000;
-const CLEANING: State[] = ['draining', 'cleaning', 'verifying'];
-
-async function machinesIn(state: State, signal: AbortSignal): Promise<MachineView[]> {
-  return (await body(api.GET('/api/machines', { params: { query: { state, limit: 50 } }, signal }))).items;
-}
-
-function isOverdue(machine: MachineView): boolean {
-  return machine.attempts > 1 || PATIENCE < now() - Date.parse(machine.state_since);
-}
+import { attention } from './queries';
 
 /** What an admin should look at: machines that are set aside, and cleanings that do not end. */
 export function Attention() {
   const { t } = useTranslation('dashboard');
-  const { data, error, refetch } = useQuery({
-    queryKey: ['machines', 'attention'],
-    queryFn: async ({ signal }) => {
-      const lists = await Promise.all(
-        (['quarantined', ...CLEANING] as State[]).map((state) => machinesIn(state, signal)),
-      );
-      return lists.flat().filter((machine) => machine.state === 'quarantined' || isOverdue(machine));
-    },
-    refetchInterval: 60_000,
-  });
+  const { data, error, refetch } = useQuery(attention);
   return (
     <Panel title={t('attention')} flush>
       {error && !data ? (

@@ -2,7 +2,6 @@ import { useQuery } from '@tanstack/react-query';
 import { Anchor, SquareTerminal } from 'lucide-react';
 import { useTranslation } from 'react-i18next';
 import { Link } from 'react-router';
-import { api, body } from '@/api/client';
 import type { ReservationView } from '@/api/schema';
 import { isCounting } from '@/features/reservations/state';
 import { StateTone } from '@/features/reservations/words';
@@ -12,16 +11,12 @@ import { CodeLine } from '@/ui/CopyButton';
 import { Countdown, Moment } from '@/ui/Moment';
 import { Panel } from '@/ui/Page';
 import { Empty, Failure, Loading } from '@/ui/states';
+import { held } from './queries';
 
 /** What the person holds now, with the way in and the time that is left. */
 export function Held() {
   const { t } = useTranslation('dashboard');
-  const { data, error, refetch } = useQuery({
-    queryKey: ['reservations', 'held'],
-    queryFn: ({ signal }) =>
-      body(api.GET('/api/reservations', { params: { query: { state: 'live', limit: 20 } }, signal })),
-    refetchInterval: 60_000,
-  });
+  const { data, error, refetch } = useQuery(held);
   return (
     <Panel title={t('held')} actions={data && <Link to={paths.reservations}>{t('allMine')}</Link>} flush>
       {error && !data ? (

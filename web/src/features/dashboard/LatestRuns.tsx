@@ -1,21 +1,17 @@
 import { useQuery } from '@tanstack/react-query';
 import { useTranslation } from 'react-i18next';
 import { Link } from 'react-router';
-import { api, body } from '@/api/client';
 import { RunTone } from '@/features/provisioning/words';
 import { paths } from '@/lib/paths';
 import { Moment } from '@/ui/Moment';
 import { Panel } from '@/ui/Page';
 import { Empty, Failure, Loading } from '@/ui/states';
+import { latestRuns } from './queries';
 
 /** The newest runs: one's own, or for admins all. */
 export function LatestRuns() {
   const { t } = useTranslation(['dashboard', 'runs']);
-  const { data, error, refetch } = useQuery({
-    queryKey: ['runs', 'latest'],
-    queryFn: ({ signal }) => body(api.GET('/api/runs', { params: { query: { limit: 6 } }, signal })),
-    refetchInterval: 60_000,
-  });
+  const { data, error, refetch } = useQuery(latestRuns);
   return (
     <Panel title={t('runs')} actions={<Link to={paths.runs}>{t('seeAll')}</Link>} flush>
       {error && !data ? (

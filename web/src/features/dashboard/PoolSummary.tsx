@@ -1,24 +1,19 @@
 import { useQuery } from '@tanstack/react-query';
 import { useTranslation } from 'react-i18next';
 import { Link } from 'react-router';
-import { api, body } from '@/api/client';
-import type { AvailableView } from '@/api/schema';
 import { paths } from '@/lib/paths';
 import { Panel } from '@/ui/Page';
 import { Empty, Failure, Loading } from '@/ui/states';
 import { ButtonLink } from '@/ui/Button';
 import { useMe } from '@/api/session';
+import { pool } from './queries';
 import { shares } from './shares';
 
 /** How the pool stands: one bar, and the numbers. */
 export function PoolSummary() {
   const { t } = useTranslation('dashboard');
   const me = useMe();
-  const { data, error, refetch } = useQuery<AvailableView>({
-    queryKey: ['available', 'summary'],
-    queryFn: ({ signal }) => body(api.GET('/api/available', { signal })),
-    refetchInterval: 30_000,
-  });
+  const { data, error, refetch } = useQuery(pool);
   const parts = data ? shares(data.counts) : [];
   const total = parts.reduce((sum, part) => sum + part.count, 0);
   return (

@@ -1,13 +1,13 @@
 import { useTranslation } from 'react-i18next';
 import { Link } from 'react-router';
-import { NewsText } from '@/features/notifications/NewsText';
 import { paths } from '@/lib/paths';
 import { Button } from '@/ui/Button';
 import { Moment } from '@/ui/Moment';
 import { Panel } from '@/ui/Page';
-import { Failure, Loading } from '@/ui/states';
+import { Failure, Loading, sentence } from '@/ui/states';
 import { Tone, type ToneName } from '@/ui/Tone';
-import { useHistoryOf, useRunsOf } from './queries';
+import { MachineState } from './MachineState';
+import { useMovesOf, useRunsOf } from './queries';
 
 const RUN_TONES: Record<string, ToneName> = {
   running: 'busy',
@@ -65,33 +65,47 @@ export function RunsPanel({ machine }: { machine: string }) {
   );
 }
 
-/** What happened to the machine, the newest first. */
-export function HistoryPanel({ machine }: { machine: string }) {
+/** Where the machine was, the newest first, down to its registration. */
+export function HistoryPanel({ machine, createdAt }: { machine: string; createdAt: string }) {
   const { t } = useTranslation('machines');
-  const past = useHistoryOf(machine);
+  const past = useMovesOf(machine);
   return (
     <Panel title={t('history')} flush>
       {past.error && !past.items ? (
         <Failure error={past.error} retry={() => void past.refetch()} />
       ) : !past.items ? (
         <Loading lines={3} />
-      ) : past.items.length === 0 ? (
-        <p className="text-body-secondary px-4 pb-4 mb-0">{t('noHistory')}</p>
       ) : (
         <ol className="past">
-          {past.items.map((event) => (
-            <li key={event.id}>
+          {past.items.map((move) => (
+            <li key={move.id}>
               <span>
-                <NewsText event={event} full />{' '}
-                {event.reservation_id && (
-                  <Link to={paths.reservation(event.reservation_id)}>{t('reservation')}</Link>
+                <MachineState state={move.to} still />{' '}
+                <span className="text-body-secondary">
+                  {t('movedFrom', { state: t(`states.${move.from}`) })}
+                </span>{' '}
+                {move.reservation_id && (
+                  <Link to={paths.reservation(move.reservation_id)}>
+                    {move.holder ? t('reservationOf', { name: move.holder }) : t('reservation')}
+                  </Link>
+                )}
+                {move.reason && (
+                  <span className="d-block small text-body-secondary">{sentence(move.reason)}</span>
                 )}
               </span>
               <span className="small text-body-secondary">
-                <Moment at={event.at} />
+                <Moment at={move.at} />
               </span>
             </li>
           ))}
+          {!past.hasNextPage && (
+            <li>
+              <span className="text-body-secondary">{t('registeredThen')}</span>
+              <span className="small text-body-secondary">
+                <Moment at={createdAt} />
+              </span>
+            </li>
+          )}
         </ol>
       )}
       <Older list={past} />

@@ -2,19 +2,26 @@ import type { ColumnDef } from '@tanstack/react-table';
 import type { TFunction } from 'i18next';
 import { useMemo, type ReactNode } from 'react';
 import { useTranslation } from 'react-i18next';
-import { Link } from 'react-router';
 import { useMe, type Me } from '@/api/session';
 import type { HolderView, MachineView } from '@/api/schema';
+import { useLanguage } from '@/lib/i18n';
 import { paths } from '@/lib/paths';
+import { useHalfMinute } from '@/lib/time';
 import { DataTable } from '@/ui/DataTable';
-import { Countdown, Moment } from '@/ui/Moment';
+import { Ago, Countdown } from '@/ui/Moment';
 import { Labels, Tone } from '@/ui/Tone';
 import { inOrder } from './filter';
 import { healthOf, LOOKS, STATES } from './state';
 
 const place = new Map(STATES.map((state, i) => [state, i]));
 
-function columnsFor(t: TFunction<'machines'>, me: Me): ColumnDef<MachineView>[] {
+/** Rows are made by the dozen while the table is scrolled: plain links, and nothing that listens or counts by itself. */
+function columnsFor(
+  t: TFunction<'machines'>,
+  me: Me,
+  language: string,
+  now: number,
+): ColumnDef<MachineView>[] {
   return [
     {
       id: 'name',
@@ -22,7 +29,7 @@ function columnsFor(t: TFunction<'machines'>, me: Me): ColumnDef<MachineView>[] 
       accessorFn: ({ name }) => name,
       enableSorting: true,
       sortingFn: (a, b) => inOrder(a.original.name, b.original.name),
-      cell: ({ row: { original } }) => <Link to={paths.machine(original.name)}>{original.name}</Link>,
+      cell: ({ row: { original } }) => <a href={paths.machine(original.name)}>{original.name}</a>,
       meta: { width: 10.5 },
     },
     {
@@ -52,7 +59,7 @@ function columnsFor(t: TFunction<'machines'>, me: Me): ColumnDef<MachineView>[] 
       header: t('holder'),
       accessorFn: ({ holder }) => holder?.username ?? '',
       enableSorting: true,
-      cell: ({ row: { original } }) => original.holder && <Holder holder={original.holder} me={me} />,
+      cell: ({ row: { original } }) => original.holder && <Holder holder={original.holder} me={me} t={t} />,
       meta: { from: 'sm', width: 10.5 },
     },
     ...(me.isAdmin
@@ -74,7 +81,11 @@ function columnsFor(t: TFunction<'machines'>, me: Me): ColumnDef<MachineView>[] 
       accessorFn: ({ last_check_at: at }) => at ?? '',
       enableSorting: true,
       cell: ({ row: { original } }) =>
-        original.last_check_at ? <Moment at={original.last_check_at} as="relative" /> : t('never'),
+        original.last_check_at ? (
+          <Ago at={original.last_check_at} language={language} from={now} />
+        ) : (
+          t('never')
+        ),
       meta: { from: 'lg', width: 9.5 },
     },
   ];
@@ -104,16 +115,15 @@ function StateCell({ machine, t }: { machine: MachineView; t: TFunction<'machine
   );
 }
 
-function Holder({ holder, me }: { holder: HolderView; me: Me }) {
-  const { t } = useTranslation('machines');
+function Holder({ holder, me, t }: { holder: HolderView; me: Me; t: TFunction<'machines'> }) {
   return (
-    <Link to={paths.reservation(holder.reservation_id)} className="text-body">
+    <a href={paths.reservation(holder.reservation_id)} className="text-body">
       {holder.username === me.username ? t('youHold') : holder.username}
       <span className="text-body-secondary">
         {' · '}
         <Countdown until={holder.until} ended={t('ended')} />
       </span>
-    </Link>
+    </a>
   );
 }
 
@@ -131,7 +141,12 @@ export function MachinesTable({
 }) {
   const { t } = useTranslation('machines');
   const { username, role, isAdmin } = useMe();
-  const columns = useMemo(() => columnsFor(t, { username, role, isAdmin }), [t, username, role, isAdmin]);
+  const language = useLanguage();
+  const now = useHalfMinute();
+  const columns = useMemo(
+    () => columnsFor(t, { username, role, isAdmin }, language, now),
+    [t, username, role, isAdmin, language, now],
+  );
   return (
     <DataTable
       rows={machines}

@@ -10,13 +10,13 @@ import {
   type CSSProperties,
   type FocusEvent,
   type KeyboardEvent,
-  type MouseEvent,
   type PointerEvent,
 } from 'react';
 import { useTranslation } from 'react-i18next';
-import { Link, useNavigate } from 'react-router';
+import { Link } from 'react-router';
 import type { MachineView, State } from '@/api/schema';
 import { paths } from '@/lib/paths';
+import { usePlainLinks } from '@/ui/links';
 import { moved, rowsOf, type Grouping, type MapGroup } from './map';
 import { LOOKS, STATES } from './state';
 
@@ -102,16 +102,7 @@ export function PoolMap({ groups, grouping }: { groups: MapGroup[]; grouping: Gr
     const withHead = to < stop && rows[line - 1]?.kind === 'head';
     virtual.scrollToIndex(withHead ? line - 1 : line, { align: 'auto' });
   };
-  // One listener for all cells: ten thousand links with listeners of their own are slow to draw.
-  const navigate = useNavigate();
-  const onClick = (event: MouseEvent) => {
-    if (event.button !== 0 || event.ctrlKey || event.metaKey || event.shiftKey || event.altKey) return;
-    const cell = (event.target as Element).closest('a[data-cell]');
-    const to = cell?.getAttribute('href');
-    if (!to) return;
-    event.preventDefault();
-    void navigate(to);
-  };
+  const onClick = usePlainLinks();
   const onFocus = (event: FocusEvent) => {
     const cell = event.target.getAttribute('data-cell');
     if (cell !== null) setCurrent(Number(cell));

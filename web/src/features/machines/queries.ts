@@ -29,11 +29,18 @@ export function usePools() {
   });
 }
 
-export function useHistoryOf(machine: string) {
+/** Each change of a machine's state, newest first. */
+export function useMovesOf(machine: string) {
   return useList({
-    key: ['history', 'machine', machine],
+    key: ['history', 'moves', machine],
     page: (cursor, signal) =>
-      body(api.GET('/api/history', { params: { query: { machine, limit: 30, cursor } }, signal })),
+      body(
+        api.GET('/api/machines/{name}/history', {
+          params: { path: { name: machine }, query: { limit: 15, cursor } },
+          signal,
+        }),
+      ),
+    refetchInterval: 30_000,
   });
 }
 

@@ -1,3 +1,4 @@
+import type { TFunction } from 'i18next';
 import { ArrowDownToLine, ChevronRight } from 'lucide-react';
 import { memo, useCallback, useEffect, useLayoutEffect, useRef, useState, type ReactNode } from 'react';
 import { useTranslation } from 'react-i18next';
@@ -216,7 +217,7 @@ function LogView({
   isRunning: boolean;
   onRange: (from: number, to: number, rest: boolean) => void;
 }) {
-  const { t } = useTranslation('runs');
+  const { t, i18n } = useTranslation('runs');
   const box = useRef<HTMLOListElement>(null);
   const [view, setView] = useState({ top: 0, height: 480 });
   const [follows, setFollows] = useState(isRunning);
@@ -263,6 +264,7 @@ function LogView({
       }),
     [],
   );
+  // Each line with a translator of its own would cost more than the line.
   const shown = Array.from({ length: Math.max(0, to - from + 1) }, (_, i) => from + i);
   return (
     <div className="position-relative">
@@ -283,6 +285,8 @@ function LogView({
             isOpen={unfolded.has(index)}
             height={unfolded.get(index) ?? 0}
             toggle={toggle}
+            t={t}
+            language={i18n.language}
           />
         ))}
         <li aria-hidden="true" style={{ height: Math.max(0, rows.height - rows.top(to + 1)) }} />
@@ -309,6 +313,8 @@ const Line = memo(function Line({
   isOpen,
   height,
   toggle,
+  t,
+  language,
 }: {
   line: RunLineView | undefined;
   index: number;
@@ -316,8 +322,9 @@ const Line = memo(function Line({
   isOpen: boolean;
   height: number;
   toggle: (index: number, message: string) => void;
+  t: TFunction<'runs'>;
+  language: string;
 }) {
-  const { t, i18n } = useTranslation('runs');
   if (!line) {
     return (
       <li className="log-line text-body-secondary" style={{ height: ROW }}>
@@ -342,7 +349,7 @@ const Line = memo(function Line({
         className={`log-line ${line.status === 'failed' || line.status === 'unreachable' ? 'is-bad' : ''}`}
       >
         <span className="log-seq">{line.seq}</span>
-        <span className="log-time">{clock(line.at, i18n.language)}</span>
+        <span className="log-time">{clock(line.at, language)}</span>
         <span className="log-machine" title={line.machine}>
           {line.machine}
         </span>

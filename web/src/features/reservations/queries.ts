@@ -45,7 +45,7 @@ export function useReservations(whose: Whose, stage: Stage) {
             limit: 100,
             ...(cursor ? { cursor } : {}),
             ...(whose === 'all' ? { all: '1' } : {}),
-            ...(stage === 'live' ? { state: 'live' } : {}),
+            ...(stage === 'any' ? {} : { state: stage }),
           },
         },
         signal,
@@ -53,16 +53,7 @@ export function useReservations(whose: Whose, stage: Stage) {
     );
   return useList<ReservationView>({
     key: ['reservations', 'list', whose, stage],
-    page: async (cursor, signal) => {
-      let found = await page(cursor, signal);
-      if (stage !== 'ended') return found;
-      // The server tells live ones, or all; the ended are what is left. A page without any is no page.
-      for (;;) {
-        const items = found.items.filter((reservation) => isOver(reservation.state));
-        if (items.length > 0 || !found.next_cursor) return { ...found, items };
-        found = await page(found.next_cursor, signal);
-      }
-    },
+    page,
     refetchInterval: 60_000,
   });
 }

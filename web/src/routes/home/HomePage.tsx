@@ -1,10 +1,16 @@
 import { useTranslation } from 'react-i18next';
-import { useMe } from '@/api/session';
+import { me, useMe } from '@/api/session';
 import { Attention } from '@/features/dashboard/Attention';
 import { Held } from '@/features/dashboard/Held';
 import { LatestRuns } from '@/features/dashboard/LatestRuns';
 import { PoolSummary } from '@/features/dashboard/PoolSummary';
+import { askAhead } from '@/features/dashboard/queries';
 import { Page } from '@/ui/Page';
+
+/** The router asks for what the page shows while it makes the frame. */
+export function ahead() {
+  askAhead(me().isAdmin);
+}
 
 export default function HomePage() {
   const { t } = useTranslation('shell');

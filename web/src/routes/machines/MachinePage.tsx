@@ -55,7 +55,7 @@ export default function MachinePage() {
         <div className="col-lg-7 d-flex flex-column gap-4">
           <StatePanel machine={machine.data} />
           <RunsPanel machine={name} />
-          <HistoryPanel machine={name} />
+          <HistoryPanel machine={name} createdAt={machine.data.created_at} />
         </div>
         <div className="col-lg-5 d-flex flex-column gap-4">
           <ReachPanel machine={machine.data} />
