@@ -34,5 +34,5 @@ export function DoorRefusal({ error }: { error: Fault | null }) {
     );
   }
   if (!OWN_WORDS.has(slug)) return <Refusal error={error} />;
-  return <Refusal error={{ status, message: t(`refused.${slug}`), errors: [] }} />;
+  return <Refusal error={{ status, requestId: asProblem(error).requestId, message: t(`refused.${slug}`) }} />;
 }
