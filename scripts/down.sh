@@ -3,7 +3,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/compose.sh
-program=${BERTH_PROGRAM:-$PWD/target/debug/berth}
+program=${BERTH_PROGRAM:-${CARGO_TARGET_DIR:-$PWD/target}/debug/berth}
 [ -e "$state/up" ] || { echo "nothing is up"; exit 0; }
 has_engine || { echo "no Docker engine answers: start the one that the containers run on" >&2; exit 1; }
 compose down --remove-orphans 2>"$state/up.log" || { tail -n 20 "$state/up.log" >&2; exit 1; }

@@ -9,7 +9,7 @@ cd "$(dirname "$0")/.."
 . scripts/compose.sh
 count=$1
 [[ $count =~ ^[0-9]{1,3}$ ]] || { echo "\`$count\` is not a number of machines: say 0 to 999" >&2; exit 2; }
-program=${BERTH_PROGRAM:-$PWD/target/debug/berth}
+program=${BERTH_PROGRAM:-${CARGO_TARGET_DIR:-$PWD/target}/debug/berth}
 site=${BERTH_SITE:-localhost}
 publish=${BERTH_PUBLISH:-443}
 port=${publish##*:}
@@ -151,6 +151,7 @@ END2
 Its certificate is of an authority of its own: your browser asks once, or trusts $state/authority.crt.
 
 END2
+[ "$count" -gt 0 ] || { echo "Register machines of your own: berth register FILE. ./just down ends it all."; exit 0; }
 cat <<END2
 Book two machines for an hour, with a password of your own:
 
