@@ -39,6 +39,8 @@ export function useList<T>(options: {
   enabled?: boolean;
   staleTime?: number;
   meta?: { followsItself?: boolean };
+  /** False: `page` itself keeps what is as it was; comparing all of a long list at once holds the page up. */
+  structuralSharing?: false;
 }) {
   const query = useInfiniteQuery<
     ListPage<T>,
@@ -55,6 +57,7 @@ export function useList<T>(options: {
     enabled: options.enabled ?? true,
     ...(options.staleTime === undefined ? {} : { staleTime: options.staleTime }),
     ...(options.meta ? { meta: options.meta } : {}),
+    ...(options.structuralSharing === undefined ? {} : { structuralSharing: options.structuralSharing }),
   });
   const { hasNextPage, isFetchingNextPage, fetchNextPage, isError } = query;
   useEffect(() => {

@@ -8,7 +8,7 @@ import LoginPage from './session/LoginPage';
 interface Part {
   default: ComponentType;
   /** Asks for what the page shows, before it is drawn. */
-  ahead?: () => void;
+  ahead?: () => Promise<void>;
 }
 
 interface Page {

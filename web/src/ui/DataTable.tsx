@@ -1,11 +1,13 @@
 import {
   flexRender,
   type CellContext,
-  getCoreRowModel,
+  createRow,
   getSortedRowModel,
   useReactTable,
   type ColumnDef,
   type Row,
+  type RowModel,
+  type Table,
   type RowData,
   type SortingState,
 } from '@tanstack/react-table';
@@ -66,6 +68,7 @@ export function DataTable<T>({
   const { t } = useTranslation();
   const box = useRef<HTMLDivElement>(null);
   const follow = usePlainLinks();
+  const [coreRows] = useState(() => keptRows<T>());
   const [sorting, setSorting] = useState<SortingState>(sort ?? []);
   // eslint-disable-next-line react-hooks/incompatible-library -- the table keeps its own state; it is drawn anew with the rows
   const table = useReactTable({
@@ -74,7 +77,7 @@ export function DataTable<T>({
     getRowId: id,
     state: { sorting },
     onSortingChange: setSorting,
-    getCoreRowModel: getCoreRowModel(),
+    getCoreRowModel: coreRows,
     getSortedRowModel: getSortedRowModel(),
     defaultColumn: { enableSorting: false },
   });
@@ -164,6 +167,28 @@ export function DataTable<T>({
       </table>
     </div>
   );
+}
+
+/**
+ * The table's rows, of which those are kept whose data stayed in its place: making ten thousand anew whenever one
+ * changes would stop a scroll. Rows by id are left out; nothing here asks for them.
+ */
+function keptRows<T>() {
+  const kept = new WeakMap<object, Row<T>>();
+  let last: { data: T[]; model: RowModel<T> } | undefined;
+  return (table: Table<T>) => () => {
+    const { data, getRowId } = table.options;
+    if (last?.data === data) return last.model;
+    const rows = data.map((original, index) => {
+      const known = kept.get(original as object);
+      if (known?.index === index) return known;
+      const row = createRow(table, getRowId?.(original, index) ?? String(index), original, index, 0);
+      kept.set(original as object, row);
+      return row;
+    });
+    last = { data, model: { rows, flatRows: rows, rowsById: {} } };
+    return last.model;
+  };
 }
 
 /** Scrolling draws the rows that come into sight, and not those that stay there. */

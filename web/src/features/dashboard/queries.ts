@@ -51,10 +51,11 @@ export const latestRuns = queryOptions({
 });
 
 /** Asks for all of it, before it is drawn; who draws it tells what went wrong. */
-export function askAhead(isAdmin: boolean) {
-  const nothing = () => undefined;
-  queries.query(held).catch(nothing);
-  queries.query(pool).catch(nothing);
-  queries.query(latestRuns).catch(nothing);
-  if (isAdmin) queries.query(attention).catch(nothing);
+export async function askAhead(isAdmin: boolean) {
+  await Promise.allSettled([
+    queries.query(held),
+    queries.query(pool),
+    queries.query(latestRuns),
+    isAdmin && queries.query(attention),
+  ]);
 }

@@ -1,4 +1,4 @@
-import { useQuery, type InfiniteData } from '@tanstack/react-query';
+import { replaceEqualDeep, useQuery, type InfiniteData } from '@tanstack/react-query';
 import { useEffect, useMemo } from 'react';
 import { api, body } from '@/api/client';
 import { onEvent } from '@/api/live';
@@ -33,8 +33,9 @@ export function usePool() {
   const list = useList<MachineView>({
     key: ALL,
     all: true,
-    page: (cursor, signal) =>
-      body(api.GET('/api/machines', { params: { query: { limit: PAGE, cursor } }, signal })),
+    page: async (cursor, signal) =>
+      kept(await body(api.GET('/api/machines', { params: { query: { limit: PAGE, cursor } }, signal }))),
+    structuralSharing: false,
     staleTime: 60_000,
     meta: { followsItself: true },
   });
@@ -59,6 +60,14 @@ export function usePool() {
     error,
     retry: () => void (items ? list.fetchNextPage() : list.refetch()),
   };
+}
+
+/** A page with the machines that are as they were before: what did not change is not drawn anew. */
+function kept(page: ListMachineView): ListMachineView {
+  const first = page.items[0]?.name;
+  const before = queries.getQueryData<InfiniteData<ListMachineView>>(ALL);
+  const same = before?.pages.find(({ items }) => items[0]?.name === first);
+  return same ? replaceEqualDeep(same, page) : page;
 }
 
 /** The machines that cannot be where `machines` says; `all` when their names are not to be told; null when all fits. */

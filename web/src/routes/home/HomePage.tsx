@@ -9,7 +9,7 @@ import { Page } from '@/ui/Page';
 
 /** The router asks for what the page shows while it makes the frame. */
 export function ahead() {
-  askAhead(me().isAdmin);
+  return askAhead(me().isAdmin);
 }
 
 export default function HomePage() {
