@@ -353,8 +353,8 @@ mod tests {
         assert_eq!(hops("a"), [hop(None, "a", None)]);
         assert_eq!(hops("u@[fe80::1]:22,b:7"), [hop(Some("u"), "fe80::1", Some(22)), hop(None, "b", Some(7))]);
         let one = proxy(&hops("me@gate:2022"), "-o HostName=192.0.2.1");
-        assert_eq!(one, "ssh -l me -p 2022 -o HostName=192.0.2.1 -W '[%h]:%p' -- gate");
+        assert_eq!(one, "ssh -l 'me' -p 2022 -o HostName=192.0.2.1 -W '[%h]:%p' -- 'gate'");
         let two = proxy(&hops("a,b"), "-o X=y");
-        assert_eq!(two, r"ssh -o 'ProxyCommand=ssh -o X=y -W '\''[%%h]:%%p'\'' -- a' -W '[%h]:%p' -- b");
+        assert_eq!(two, r"ssh -o 'ProxyCommand=ssh -o X=y -W '\''[%%h]:%%p'\'' -- '\''a'\''' -W '[%h]:%p' -- 'b'");
     }
 }
