@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# `just ansible-targets [NAMES]`: ansible-core's own integration targets, unmodified, with berth under the name
-# `ansible-playbook`. Controller and test host are one demo machine, reached over SSH; this computer is not touched.
+# `just ansible-targets [NAMES]`: ansible-core's own integration targets, unmodified, with berth under the names
+# `ansible-playbook` and `ansible`. Controller and test host are one demo machine, reached over SSH; this computer is not touched.
 # Prints which targets pass whole. Logs: .local/ansible-targets/log/NAME.log
 #
 #   ANSIBLE_CORE     an unpacked source distribution to use instead of downloading it
@@ -44,9 +44,12 @@ mark="$version $(stat -c '%Y %s' "$berth")"
 if [ "$(machine cat /root/at/mark 2>/dev/null)" != "$mark" ]; then
     machine 'rm -rf /root/at; mkdir -p /root/at/bin /root/at/pristine /root/at/library'
     tar -C "$core/test/integration/targets" -cf - . | machine 'tar -C /root/at/pristine -xf -'
+    # What an installed Ansible brings for modules in Python.
+    tar -C "$core/lib" -cf - ansible/module_utils ansible/release.py | machine 'mkdir -p /root/at/lib; tar -C /root/at/lib -xf -'
     machine 'cat >/root/at/bin/ansible-playbook; chmod 755 /root/at/bin/ansible-playbook' <"$berth"
     # Some targets call these by name, from the controller or on the test host.
-    machine 'ln -sf /root/at/bin/ansible-playbook /usr/local/bin/ansible-playbook
+    machine 'ln -sf ansible-playbook /root/at/bin/ansible
+        ln -sf /root/at/bin/ansible-playbook /usr/local/bin/ansible-playbook
         [ -e /usr/local/bin/python ] || ln -s "$(command -v python3)" /usr/local/bin/python
         : >/root/at/bin/virtualenv.sh'
     # As a test host has it: programs that targets call without installing them, and the controller's key opens it.
@@ -76,7 +79,7 @@ export ANSIBLE_ROLES_PATH=$at/targets ANSIBLE_CONFIG=$at/ansible.cfg ANSIBLE_HOS
     ANSIBLE_RETRY_FILES_ENABLED=false ANSIBLE_DEPRECATION_WARNINGS=false ANSIBLE_FORCE_HANDLERS=true \
     ANSIBLE_HOST_PATTERN_MISMATCH=error ANSIBLE_INVENTORY=/dev/null ANSIBLE_FORCE_COLOR=false \
     ANSIBLE_DEVEL_WARNING=false ANSIBLE_LIBRARY=/dev/null ANSIBLE_PLAYBOOK_DIR=$at \
-    ANSIBLE_TEST_ANSIBLE_LIB_ROOT=/nonexistent
+    ANSIBLE_TEST_ANSIBLE_LIB_ROOT=/nonexistent BERTH_PYTHON=/root/at/lib
 # The target sets a fast clock for cron where systemd starts it; this is the same for init scripts.
 [ "$name" != cron ] || echo 'export LD_PRELOAD=/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1 FAKETIME="+0y x10"' >/etc/default/cron
 cd "$at"

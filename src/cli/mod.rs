@@ -116,8 +116,8 @@ fn start<P: Parser, W: Future>(mark: &str, work: impl FnOnce(P) -> W, judge: imp
 
 /// Runs the command that the process arguments name.
 pub fn main() -> ExitCode {
-    if playbook::called_as_ansible_playbook() {
-        return playbook::as_ansible_playbook();
+    if let Some(name) = playbook::called_as_ansible() {
+        return playbook::as_ansible(name);
     }
     if clockwork::called_as_scheduler() {
         return scheduler_main();

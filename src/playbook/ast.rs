@@ -261,6 +261,24 @@ pub enum Meta {
     Noop,
 }
 
+impl Meta {
+    /// The word that stands behind `meta:`.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::FlushHandlers => "flush_handlers",
+            Self::EndPlay => "end_play",
+            Self::EndBatch => "end_batch",
+            Self::EndRole => "end_role",
+            Self::ResetConnection => "reset_connection",
+            Self::ClearHostErrors => "clear_host_errors",
+            Self::RefreshInventory => "refresh_inventory",
+            Self::EndHost => "end_host",
+            Self::ClearFacts => "clear_facts",
+            Self::Noop => "noop",
+        }
+    }
+}
+
 /// A loop.
 #[derive(Debug, Clone)]
 pub struct Repeat {

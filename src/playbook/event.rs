@@ -166,6 +166,21 @@ pub enum Event {
         /// What the last try gave.
         result: Map<String, Value>,
     },
+    /// A `meta` task steered the run.
+    Meta {
+        /// The host.
+        host: String,
+        /// The play's number.
+        play: usize,
+        /// The task's number.
+        id: usize,
+        /// The task's place in the order of the play.
+        order: Vec<usize>,
+        /// What it did.
+        message: String,
+        /// It stands in no file: each section of a play ends with its handlers.
+        implied: bool,
+    },
     /// A line between tasks.
     Note {
         /// One line.

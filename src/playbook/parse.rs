@@ -61,6 +61,19 @@ pub struct Paths {
     pub roles: Vec<PathBuf>,
     /// Folders that hold `ansible_collections`.
     pub collections: Vec<PathBuf>,
+    /// Where modules of one's own come from; `None`: none may be run.
+    pub own: Option<OwnPaths>,
+}
+
+/// Where modules of one's own come from, besides the folders `library` of the playbook and its roles.
+#[derive(Debug, Clone, Default)]
+pub struct OwnPaths {
+    /// Further folders of modules.
+    pub library: Vec<PathBuf>,
+    /// Further folders of what such modules import.
+    pub utils: Vec<PathBuf>,
+    /// The folder of Ansible's Python package; `None`: where Python keeps its packages.
+    pub ansible: Option<PathBuf>,
 }
 
 impl Paths {
@@ -106,7 +119,12 @@ pub fn load_with(path: &Path, settings: &Settings) -> Result<Playbook, LoadError
 
 /// Reads a playbook out of text, as if it stood in `base`.
 pub fn load_text(text: &str, name: &str, base: &Path) -> Result<Playbook, LoadError> {
-    let mut loader = Loader::default();
+    load_text_with(text, name, base, &Settings::default())
+}
+
+/// The same, with settings.
+pub fn load_text_with(text: &str, name: &str, base: &Path, settings: &Settings) -> Result<Playbook, LoadError> {
+    let mut loader = Loader { base: base.to_owned(), ..Loader::new(settings.clone(), 0) };
     let plays = match yaml::parse(text, name) {
         Ok(Some(root)) => {
             template::written(&root.to_json());
@@ -428,7 +446,7 @@ mod tests {
         let seen = faults(text);
         for wanted in [
             "p.yml:2:3: a play has no key `tsks`; did you mean `tasks`?",
-            "p.yml:4:7: there is no module `comand`; did you mean `command`?",
+            "p.yml:4:7: there is no module `comand`; did you mean `command`?; a module of your own stands in `library` and needs `--python`",
             "p.yml:6:7: there is no module or keyword `wen`; did you mean `when`?",
             "p.yml:8:9: `debug` has no argument `mgs`; did you mean `msg`?",
             "p.yml:9:7: the task names no module",

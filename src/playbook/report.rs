@@ -45,6 +45,8 @@ pub struct Report {
     pub hide_skipped: bool,
     /// Whether lines of tasks that changed nothing are left out.
     pub hide_ok: bool,
+    /// Whether to tell what nobody wrote down, too: that handlers run at the end of a section.
+    pub debug: bool,
     state: Mutex<State>,
 }
 
@@ -64,6 +66,8 @@ type Place = (Vec<usize>, bool);
 #[derive(Debug, Default)]
 struct Waiting {
     heading: String,
+    /// File, line and column of the task.
+    at: String,
     lines: String,
     /// Files that were included, with what they are about, and by which hosts.
     included: IndexMap<(String, String), Vec<String>>,
@@ -80,6 +84,7 @@ impl Report {
             shape: Shape::Json,
             hide_skipped: false,
             hide_ok: false,
+            debug: false,
             state: Mutex::default(),
         }
     }
@@ -102,7 +107,9 @@ impl Report {
                 if self.verbosity > 1 {
                     let _ = writeln!(heading, "{}", self.code("90", &format!("task path: {}", path_and_line(at))));
                 }
-                state.tasks.entry((order.clone(), *handler)).or_default().heading = heading;
+                let waiting = state.tasks.entry((order.clone(), *handler)).or_default();
+                waiting.heading = heading;
+                waiting.at.clone_from(at);
                 state.release(self, &mut text);
             }
             Event::Item { host, delegated, order, module, item, status, result, .. } => {
@@ -124,6 +131,9 @@ impl Report {
                         }
                     };
                     line = self.warnings(result);
+                    if *status == Status::Failed {
+                        line.push_str(&self.error(result, &state.waiting(order).at));
+                    }
                     line.push_str(&self.diffs_of(event));
                     let _ = writeln!(line, "{}", self.paint(*status, &shown));
                 }
@@ -131,7 +141,8 @@ impl Report {
                 state.release(self, &mut text);
             }
             Event::HostResult { host, id, order, .. } => {
-                let line = self.result(event);
+                let at = if *id == 0 { String::new() } else { state.waiting(order).at.clone() };
+                let line = self.result(event, &at);
                 if *id == 0 {
                     text.push_str(&line);
                 } else {
@@ -155,6 +166,12 @@ impl Report {
                     let _ = write!(line, "Result was: {}", self.dump(result, ""));
                 }
                 state.add(order, &(self.code("34", &line) + "\n"));
+                state.release(self, &mut text);
+            }
+            Event::Meta { order, message, implied, .. } => {
+                if if *implied { self.debug } else { self.verbosity > 1 } {
+                    state.add(order, &format!("META: {message}\n"));
+                }
                 state.release(self, &mut text);
             }
             Event::Note { message } => {
@@ -188,7 +205,16 @@ impl Report {
         text
     }
 
-    fn result(&self, event: &Event) -> String {
+    /// What went wrong and where it stands, in Ansible's form.
+    fn error(&self, result: &Map<String, Value>, at: &str) -> String {
+        let Some(message) = result.get("msg").and_then(Value::as_str).filter(|message| !message.is_empty()) else {
+            return String::new();
+        };
+        let place = if at.is_empty() { String::new() } else { format!("\nOrigin: {}", full_path(at)) };
+        self.code("31", &format!("[ERROR]: Task failed: {message}{place}")) + "\n"
+    }
+
+    fn result(&self, event: &Event, at: &str) -> String {
         let Event::HostResult { host, delegated, module, status, ignored, looped, result, .. } = event else {
             return String::new();
         };
@@ -203,6 +229,7 @@ impl Report {
             // Each failed item was told.
             Status::Failed if *looped && result.get("results").is_some_and(has_items) => {}
             Status::Failed => {
+                line.push_str(&self.error(result, at));
                 let text = format!("fatal: [{label}]: FAILED! => {}", self.dump(result, module));
                 let _ = writeln!(line, "{}", self.paint(*status, &text));
             }
@@ -238,7 +265,7 @@ impl Report {
     /// A result for people.
     fn dump(&self, result: &Map<String, Value>, module: &str) -> String {
         let mut shown = result.clone();
-        shown.retain(|name, _| !name.starts_with("_ansible"));
+        shown.retain(|name, _| !name.starts_with("_ansible") && (name != "invocation" || self.verbosity > 2));
         for name in ["failed", "skipped", "diff", "warnings", "deprecations"] {
             shown.remove(name);
         }
@@ -434,12 +461,19 @@ fn label(host: &str, delegated: Option<&str>) -> String {
     delegated.map_or_else(|| host.to_owned(), |other| format!("{host} -> {other}"))
 }
 
-/// The file and line of `file:line:column`.
-fn path_and_line(at: &str) -> String {
-    let (path, _) = at.rsplit_once(':').unwrap_or((at, ""));
-    let (file, line) = path.rsplit_once(':').unwrap_or((path, "1"));
+/// `file:line:column` with the file's whole path.
+fn full_path(at: &str) -> String {
+    let mut parts = at.rsplitn(3, ':');
+    let (column, line) = (parts.next().unwrap_or("1"), parts.next().unwrap_or("1"));
+    let file = parts.next().unwrap_or(at);
     let file = std::path::absolute(file).map_or_else(|_| file.to_owned(), |file| file.display().to_string());
-    format!("{file}:{line}")
+    format!("{file}:{line}:{column}")
+}
+
+/// The same without the column.
+fn path_and_line(at: &str) -> String {
+    let full = full_path(at);
+    full.rsplit_once(':').map_or(full.clone(), |(line, _)| line.to_owned())
 }
 
 fn has_items(results: &Value) -> bool {

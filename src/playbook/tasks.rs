@@ -15,7 +15,7 @@ use super::{
     yaml::{Data, Node},
 };
 
-static KEYWORDS: LazyLock<Vec<&str>> = LazyLock::new(|| [EVERYWHERE, OWN_KEYWORDS].concat());
+pub(super) static KEYWORDS: LazyLock<Vec<&str>> = LazyLock::new(|| [EVERYWHERE, OWN_KEYWORDS].concat());
 
 const OWN_KEYWORDS: &[&str] = &[
     "when",
@@ -191,7 +191,7 @@ impl Loader {
                 }
                 Action::IncludeVars(args)
             }
-            _ => match modules::find(&name) {
+            _ => match self.module(key, &name, place)? {
                 Some(module) => {
                     Action::Module(module, self.arguments(module, entry, value, free.as_deref(), args_node))
                 }
@@ -205,9 +205,8 @@ impl Loader {
                     Action::Named(name, free.filter(|_| args.is_empty()).map_or(Value::Object(args), Value::String))
                 }
                 None => {
-                    let hint = modules::nearest(&name);
-                    let hint = hint.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
-                    self.fault(key, format!("there is no module `{name}`{hint}"));
+                    let message = self.no_module(&name, place);
+                    self.fault(key, message);
                     return None;
                 }
             },

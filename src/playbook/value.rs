@@ -1,5 +1,7 @@
 //! Between the values of YAML and JSON and those of templates.
 
+use std::borrow::Cow;
+
 use minijinja::{
     Error, ErrorKind,
     value::{Value as Jinja, ValueKind},
@@ -56,6 +58,9 @@ fn data(value: &Jinja, depth: usize, left: &mut usize) -> Result<Value, Error> {
                 Value::from(n)
             } else if let Some(n) = u64::try_from(value.clone()).ok().filter(|_| whole) {
                 Value::from(n)
+            } else if whole {
+                // Digit by digit, since no number of JSON's holds it.
+                Value::String(value.to_string())
             } else {
                 let float = f64::try_from(value.clone()).ok().and_then(Number::from_f64);
                 float.map_or_else(|| Value::String(value.to_string()), Value::Number)
@@ -79,6 +84,50 @@ fn data(value: &Jinja, depth: usize, left: &mut usize) -> Result<Value, Error> {
     })
 }
 
+/// JSON text in which whole numbers that no value can hold are text, so that none is rounded.
+pub(in crate::playbook) fn exact_json(text: &str) -> Cow<'_, str> {
+    // The longest number that fits has 20 digits.
+    let mut run = 0;
+    let long = text.bytes().any(|byte| {
+        run = if byte.is_ascii_digit() { run + 1 } else { 0 };
+        run > 18
+    });
+    if !long {
+        return Cow::Borrowed(text);
+    }
+    let mut made = String::with_capacity(text.len() + 8);
+    let (mut rest, mut quoted) = (text, false);
+    while let Some(c) = rest.chars().next() {
+        let number = if quoted || !(c == '-' || c.is_ascii_digit()) {
+            0
+        } else {
+            let inside = |c: char| c.is_ascii_digit() || matches!(c, '-' | '+' | '.' | 'e' | 'E');
+            rest.find(|c| !inside(c)).unwrap_or(rest.len())
+        };
+        if number > 0 {
+            let word = &rest[..number];
+            let digits = word.strip_prefix('-').unwrap_or(word);
+            let whole = digits.bytes().all(|byte| byte.is_ascii_digit());
+            if whole && digits.len() > 18 && word.parse::<i64>().is_err() && word.parse::<u64>().is_err() {
+                made.extend(['"'].into_iter().chain(word.chars()).chain(['"']));
+            } else {
+                made.push_str(word);
+            }
+            rest = &rest[number..];
+            continue;
+        }
+        let mut len = c.len_utf8();
+        match c {
+            '\\' if quoted => len += rest[len..].chars().next().map_or(0, char::len_utf8),
+            '"' => quoted = !quoted,
+            _ => {}
+        }
+        made.push_str(&rest[..len]);
+        rest = &rest[len..];
+    }
+    Cow::Owned(made)
+}
+
 /// Bytes in hexadecimal digits.
 pub(in crate::playbook) fn hex(bytes: &[u8]) -> String {
     bytes
@@ -86,4 +135,23 @@ pub(in crate::playbook) fn hex(bytes: &[u8]) -> String {
         .flat_map(|byte| [byte >> 4, byte & 15])
         .filter_map(|digit| char::from_digit(digit.into(), 16))
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_numbers_of_json_become_text_and_nothing_else_changes() {
+        for (text, meant) in [
+            ("[18446744073709551615]", "[18446744073709551615]"),
+            ("[18446744073709551616, -9223372036854775809]", r#"["18446744073709551616", "-9223372036854775809"]"#),
+            (r#"{"a\"99999999999999999999": 1e3}"#, r#"{"a\"99999999999999999999": 1e3}"#),
+            ("[0.99999999999999999999]", "[0.99999999999999999999]"),
+        ] {
+            assert_eq!(exact_json(text), meant);
+        }
+        let huge = Jinja::from(i128::from(u64::MAX) + 1);
+        assert_eq!(to_json(&huge).unwrap(), Value::from("18446744073709551616"));
+    }
 }

@@ -4,12 +4,15 @@
 //! under `serde-saphyr`; only the meaning of plain scalars and merge keys is decided here.
 //! Error messages never quote the text around a fault: it may hold a password.
 
-use std::{collections::HashMap, path::Path, sync::Arc};
+use std::{borrow::Cow, collections::HashMap, path::Path, sync::Arc};
 
 use granit_parser::{Event, Parser, ScalarStyle, Span};
 use serde_json::{Map, Number, Value};
 
-use super::vault::{self, Keys};
+use super::{
+    doubles,
+    vault::{self, Keys},
+};
 
 /// Nodes in one file, aliases counted each time they are used.
 const MAX_NODES: usize = 400_000;
@@ -148,7 +151,9 @@ pub fn read_with(path: &Path, keys: &Keys) -> Result<Option<Node>, Fault> {
     let nowhere = |message: String| Fault { at: At { file: name.as_str().into(), line: 1, column: 1 }, message };
     let bytes = std::fs::read(path).map_err(|e| nowhere(format!("cannot be read: {e}")))?;
     let text = keys.text(bytes).map_err(nowhere)?;
-    let node = parse(&text, &name)?;
+    let (mut nodes, doubles) = documents(&text, &name, 1)?;
+    doubles::meet(doubles)?;
+    let node = nodes.pop().flatten();
     if let Some(node) = &node {
         super::template::written(&node.to_json());
     }
@@ -157,27 +162,61 @@ pub fn read_with(path: &Path, keys: &Keys) -> Result<Option<Node>, Fault> {
 
 /// Reads text that holds one document (or none). `name` is shown in faults.
 pub fn parse(text: &str, name: &str) -> Result<Option<Node>, Fault> {
-    Ok(documents(text, name, 1)?.pop().flatten())
+    Ok(documents(text, name, 1)?.0.pop().flatten())
 }
 
 /// Reads text that holds any number of documents; an empty one is `None`.
 pub fn parse_all(text: &str, name: &str) -> Result<Vec<Option<Node>>, Fault> {
-    documents(text, name, usize::MAX)
+    Ok(documents(text, name, usize::MAX)?.0)
 }
 
-fn documents(text: &str, name: &str, most: usize) -> Result<Vec<Option<Node>>, Fault> {
+/// Documents, and the keys that stand twice in a mapping, each where it stands again.
+type Found = (Vec<Option<Node>>, Vec<Fault>);
+
+/// How many lines with tabs are mended.
+const MOST_TABS: usize = 200;
+
+/// Reads text; tabs before the further lines of quoted text mean blanks, which YAML drops there.
+fn documents(text: &str, name: &str, most: usize) -> Result<Found, Fault> {
+    let mut text = Cow::Borrowed(text);
+    for _ in 0..MOST_TABS {
+        match read_once(&text, name, most) {
+            // The reader says this of quoted text alone.
+            Err(fault) if fault.message.ends_with("tab cannot be used as indentation") => {
+                match without_tabs(&text, fault.at.line) {
+                    Some(mended) => text = Cow::Owned(mended),
+                    None => return Err(fault),
+                }
+            }
+            other => return other,
+        }
+    }
+    read_once(&text, name, most)
+}
+
+/// The text with as many blanks as anybody indents in place of the tabs before a line.
+fn without_tabs(text: &str, line: usize) -> Option<String> {
+    let start = if line < 2 { 0 } else { text.match_indices('\n').nth(line - 2)?.0 + 1 };
+    let (before, rest) = text.split_at(start);
+    let body = rest.trim_start_matches([' ', '\t']);
+    let blanks = &rest[..rest.len() - body.len()];
+    blanks.contains('\t').then(|| format!("{before}{}{body}", " ".repeat(blanks.len().max(200))))
+}
+
+fn read_once(text: &str, name: &str, most: usize) -> Result<Found, Fault> {
     let file: Arc<str> = name.into();
     let start = At { file: Arc::clone(&file), line: 1, column: 1 };
     if text.len() > MAX_BYTES {
         return Err(Fault { at: start, message: format!("is larger than {} MiB", MAX_BYTES / 1024 / 1024) });
     }
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let mut reader = Reader { events: Parser::new_from_str(text), file, anchors: HashMap::new(), nodes: 0 };
+    let events = Parser::new_from_str(text);
+    let mut reader = Reader { events, file, anchors: HashMap::new(), nodes: 0, doubles: Vec::new() };
     let mut found: Vec<Option<Node>> = Vec::new();
     loop {
         let (event, span) = reader.next()?;
         match event {
-            Event::StreamEnd => return Ok(found),
+            Event::StreamEnd => return Ok((found, reader.doubles)),
             Event::StreamStart | Event::DocumentEnd | Event::Comment(..) => {}
             Event::DocumentStart(..) => reader.anchors.clear(),
             event => {
@@ -196,6 +235,7 @@ struct Reader<'a> {
     file: Arc<str>,
     anchors: HashMap<usize, (Node, usize)>,
     nodes: usize,
+    doubles: Vec<Fault>,
 }
 
 impl<'a> Reader<'a> {
@@ -306,6 +346,7 @@ impl<'a> Reader<'a> {
             if !seen.insert(key.key_text()) {
                 // As PyYAML: the last one counts.
                 let text = key.key_text();
+                self.doubles.push(key.fault(format!("Found duplicate mapping key '{text}'.")));
                 pairs.retain(|(other, _)| other.key_text() != text);
             }
             pairs.push((key, value));
@@ -366,19 +407,22 @@ fn number(text: &str) -> Option<Number> {
     }
     let clean = digits.replace('_', "");
     let whole = if let Some(hex) = clean.strip_prefix("0x") {
-        i64::from_str_radix(hex, 16).ok()
+        i128::from_str_radix(hex, 16).ok()
     } else if let Some(bits) = clean.strip_prefix("0b") {
-        i64::from_str_radix(bits, 2).ok()
+        i128::from_str_radix(bits, 2).ok()
     } else if clean.len() > 1 && clean.starts_with('0') && clean.chars().all(|c| c.is_ascii_digit()) {
         // `0644` is octal; `0899` is text.
         return i64::from_str_radix(&clean, 8).ok().map(|n| Number::from(if negative { -n } else { n }));
     } else if clean.chars().all(|c| c.is_ascii_digit()) {
-        clean.parse().ok()
+        clean.parse::<i128>().ok()
     } else {
         None
     };
     if let Some(whole) = whole {
-        return Some(Number::from(if negative { -whole } else { whole }));
+        // What no number can hold stays text, digit by digit.
+        let whole = if negative { -whole } else { whole };
+        let small = i64::try_from(whole).ok().map(Number::from);
+        return small.or_else(|| u64::try_from(whole).ok().map(Number::from));
     }
     let float = clean.contains('.')
         && clean.chars().all(|c| c.is_ascii_digit() || matches!(c, '.' | 'e' | 'E' | '+' | '-'))
@@ -409,6 +453,38 @@ mod tests {
             json!([
                 true, false, 420, "0644", 1000, 31, 1.5, "0899", "12:30", null, "y", "1e3", -3, "5", "yes", "1.2.3"
             ])
+        );
+    }
+
+    #[test]
+    fn whole_numbers_are_never_rounded() {
+        assert_eq!(
+            read(
+                "[9223372036854775808, -9223372036854775808, 0xffffffffffffffff, 18446744073709551616, -9223372036854775809]"
+            ),
+            json!([9_223_372_036_854_775_808_u64, i64::MIN, u64::MAX, "18446744073709551616", "-9223372036854775809"])
+        );
+    }
+
+    #[test]
+    fn tabs_before_the_further_lines_of_quoted_text_are_blanks() {
+        assert_eq!(
+            read("a:\n  b: \"one\n\ttwo\n \tthree\"\n  c: 'x\n\ty'\n"),
+            json!({"a": {"b": "one two three", "c": "x y"}})
+        );
+        assert!(parse("a:\n\tb: 1\n", "t.yml").is_err());
+        let fault = parse("a: \"x\n\ty\"\nb: [", "t.yml").unwrap_err();
+        assert!(fault.at.line >= 3, "{fault}");
+    }
+
+    #[test]
+    fn a_key_that_stands_twice_in_a_file_is_told_with_its_place() {
+        let (nodes, doubles) = documents("a: 1\nb: {c: 1, c: 2}\na: 3\n", "t.yml", 1).unwrap();
+        assert_eq!(nodes[0].as_ref().unwrap().to_json(), json!({"b": {"c": 2}, "a": 3}));
+        let told: Vec<String> = doubles.iter().map(ToString::to_string).collect();
+        assert_eq!(
+            told,
+            ["t.yml:2:11: Found duplicate mapping key 'c'.", "t.yml:3:1: Found duplicate mapping key 'a'."]
         );
     }
 

@@ -111,3 +111,69 @@ fn programs_are_told_the_times_as_one_event() {
     assert!(tasks.windows(2).all(|pair| total(&pair[0]) >= total(&pair[1])), "{last}");
     assert!(last["seconds"].as_f64() >= both["slowest_seconds"].as_f64(), "{last}");
 }
+
+/// What the binary under this name says, and its exit code.
+fn called_as(name: &str, folder: &Path, options: &[&str]) -> (i32, String) {
+    let link = folder.join(name);
+    if !link.exists() {
+        std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_berth"), &link).expect("a link");
+    }
+    let done = std::process::Command::new(link)
+        .args(options)
+        .current_dir(folder)
+        .env("HOME", folder)
+        .output()
+        .expect("it runs");
+    let said = String::from_utf8_lossy(&done.stdout).into_owned() + &String::from_utf8_lossy(&done.stderr);
+    (done.status.code().unwrap_or(-1), said)
+}
+
+#[test]
+fn one_module_runs_without_a_playbook() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let one = |options: &[&str]| {
+        called_as("ansible", folder.path(), &[&["h1", "-i", "h1,h2", "-c", "local"], options].concat())
+    };
+    assert_eq!(one(&["-a", "echo 'two words'"]), (0, "h1 | CHANGED | rc=0 >>\ntwo words\n".to_owned()));
+    let (code, said) = one(&["-m", "debug", "-a", "msg={{ x }}", "-e", "x={{ 1 + 1 }}"]);
+    assert_eq!(
+        (code, said.starts_with("h1 | SUCCESS => {\n    "), said.contains("\"msg\": 2")),
+        (0, true, true),
+        "{said}"
+    );
+    let (code, said) = one(&["-m", "shell", "-a", "echo no >&2; exit 3", "-o"]);
+    assert_eq!((code, said.as_str()), (2, "h1 | FAILED | rc=3 | (stdout)  (stderr) no\n"));
+    std::fs::write(folder.path().join("more.yml"), "- debug: {msg: inside}\n").expect("a file");
+    let (code, said) = one(&["-m", "include_tasks", "-a", "more.yml"]);
+    assert!(code == 0 && said.contains("inside"), "{said}");
+    let (code, said) = one(&["-m", "pingg"]);
+    assert!(code == 4 && said.contains("did you mean `ping`?"), "{code} {said}");
+}
+
+#[test]
+fn doubtful_variables_and_settings_are_told() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let text = "- hosts: all\n  gather_facts: false\n  vars:\n    tags: 1\n    a: 1\n    a: 2\n  tasks:\n    - debug: {var: a}\n    - meta: noop\n    - fail: {msg: adrift}\n";
+    fs::write(folder.path().join("p.yml"), text).expect("a playbook");
+    let run = |options: &[&str]| {
+        called_as("ansible-playbook", folder.path(), &[&["p.yml", "-i", "h1,", "-c", "local"], options].concat())
+    };
+    let (code, said) = run(&["-vv"]);
+    assert_eq!(code, 2, "{said}");
+    for line in [
+        "[WARNING]: p.yml:6:5: Found duplicate mapping key 'a'. Using last defined value only.",
+        "[WARNING]: p.yml:1:3: Found variable using reserved name 'tags'.",
+        "    \"a\": 2",
+        "META: noop",
+        "[ERROR]: Task failed: adrift",
+    ] {
+        assert!(said.lines().any(|told| told == line), "`{line}` is not in\n{said}");
+    }
+    assert!(said.contains("Origin: ") && said.contains("/p.yml:10:7\n"), "{said}");
+    fs::write(folder.path().join("ansible.cfg"), "[defaults]\nduplicate_dict_key = error\n").expect("a configuration");
+    let (code, said) = run(&[]);
+    assert!(code == 4 && said.contains("p.yml:6:5: Found duplicate mapping key 'a'."), "{code} {said}");
+    fs::write(folder.path().join("ansible.cfg"), "[defaults]\nhash_behaviour = merge\n").expect("a configuration");
+    let (code, said) = run(&[]);
+    assert!(code == 1 && said.contains("combine"), "{code} {said}");
+}

@@ -88,8 +88,49 @@ async fn debian_is_as_it_shall_be_after_one_run() {
     );
     fs::write(&inventory, line).unwrap();
     let path = std::env::var("PATH").unwrap();
+    let again = (inventory.clone(), path.clone());
     tokio::task::spawn_blocking(move || twice(&inventory, &path)).await.unwrap();
+    tokio::task::spawn_blocking(move || included_tasks_wait_for_nothing(&again.0, &again.1)).await.unwrap();
     drop(machines);
+}
+
+/// Files that are included by names which are known go with the steps before them.
+fn included_tasks_wait_for_nothing(inventory: &Path, path: &str) {
+    let folder = tempfile::tempdir().unwrap();
+    let mut tasks = String::new();
+    for number in 0..6 {
+        fs::write(folder.path().join(format!("{number}.yml")), "- command: echo {{ word }}\n  changed_when: false\n")
+            .unwrap();
+        tasks.push_str(&format!("    - include_tasks: {number}.yml\n      vars: {{word: w{number}}}\n"));
+    }
+    let play = format!(
+        "- hosts: all\n  gather_facts: false\n  tasks:\n    - command: echo first\n      changed_when: false\n{tasks}"
+    );
+    fs::write(folder.path().join("play.yml"), play).unwrap();
+    let done = Command::new(env!("CARGO_BIN_EXE_berth"))
+        .args(["--output", "json", "playbook", "run", "--timings"])
+        .arg(folder.path().join("play.yml"))
+        .arg("-i")
+        .arg(inventory)
+        .env("PATH", path)
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&done.stdout);
+    let events: Vec<serde_json::Value> = said.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let times = events.last().unwrap();
+    assert_eq!(times["event"], "timings", "{said}");
+    assert_eq!(times["hosts"][0]["steps"], 7, "{times}");
+    // One for the steps, one to learn that the host is not this machine.
+    assert!(times["hosts"][0]["trips"].as_u64() <= Some(2), "{times}");
+    // They are told in the order of the play all the same.
+    let order: Vec<&str> = events
+        .iter()
+        .filter_map(|event| event["event"].as_str())
+        .filter(|kind| matches!(*kind, "included" | "host_result"))
+        .collect();
+    assert_eq!(order.iter().filter(|kind| **kind == "included").count(), 6, "{said}");
+    let first = order.iter().position(|kind| *kind == "included").unwrap();
+    assert_eq!(order[..first].iter().filter(|kind| **kind == "host_result").count(), 2, "{said}");
 }
 
 /// A root that holds `BusyBox` and nothing else, and an `ssh` that leads into it.

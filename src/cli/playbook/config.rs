@@ -8,7 +8,7 @@ use std::{
 
 use anyhow::{Context as _, Result, bail};
 
-use crate::playbook::{FactCache, Paths};
+use crate::playbook::{Doubles, FactCache, OwnPaths, Paths, on_doubles};
 
 /// What a configuration says. The environment wins over the file.
 #[derive(Debug, Default)]
@@ -36,6 +36,7 @@ impl Config {
             config.read(&text);
             config.path = std::path::absolute(path).ok();
         }
+        config.settle()?;
         Ok(config)
     }
 
@@ -97,7 +98,46 @@ impl Config {
                 &[("collections_path", "ANSIBLE_COLLECTIONS_PATH"), ("collections_paths", "ANSIBLE_COLLECTIONS_PATHS")],
                 "collections",
             ),
+            own: None,
         }
+    }
+
+    /// Where modules of one's own are, when they may be run: `said` is the folder of Ansible's package, or says yes.
+    pub(super) fn own(&self, said: Option<&str>) -> Option<OwnPaths> {
+        let said = said?.trim();
+        let list = |key: &str, variable: &str| {
+            let text = self.text("defaults", key, variable).unwrap_or_default();
+            text.split(':').filter(|path| !path.is_empty()).map(|path| self.beside(path)).collect()
+        };
+        let ansible = match said.to_lowercase().as_str() {
+            "0" | "no" | "false" => return None,
+            "" | "1" | "yes" | "true" => None,
+            _ => Some(home(said)),
+        };
+        Some(OwnPaths {
+            library: list("library", "ANSIBLE_LIBRARY"),
+            utils: list("module_utils", "ANSIBLE_MODULE_UTILS"),
+            ansible,
+        })
+    }
+
+    /// Settles what holds for the whole process, and refuses what is not served.
+    pub(super) fn settle(&self) -> Result<()> {
+        let text = |key: &str, variable: &str| self.text("defaults", key, variable).map(|text| text.to_lowercase());
+        match text("hash_behaviour", "ANSIBLE_HASH_BEHAVIOUR").as_deref() {
+            None | Some("replace") => {}
+            Some("merge") => {
+                bail!("`hash_behaviour = merge` is not supported: join mappings with the filter `combine`");
+            }
+            Some(other) => bail!("`hash_behaviour` is replace or merge, not `{other}`"),
+        }
+        on_doubles(match text("duplicate_dict_key", "ANSIBLE_DUPLICATE_YAML_DICT_KEY").as_deref() {
+            None | Some("warn") => Doubles::Warn,
+            Some("error") => Doubles::Refuse,
+            Some("ignore") => Doubles::Ignore,
+            Some(other) => bail!("`duplicate_dict_key` is warn, error or ignore, not `{other}`"),
+        });
+        Ok(())
     }
 
     /// Where facts are kept between runs: Ansible's `jsonfile`, and nothing else.

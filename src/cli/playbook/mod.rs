@@ -17,10 +17,11 @@ mod args;
 mod ask;
 mod config;
 mod live;
+mod one;
 mod pool;
 mod secrets;
 
-pub use ansible::{as_ansible_playbook, called_as_ansible_playbook};
+pub use ansible::{as_ansible, called_as_ansible};
 
 use self::args::{RunArgs, VaultArgs};
 use super::{client_options::ClientOptions, fault::Fault, output::Format};
@@ -41,6 +42,8 @@ pub struct PlaybookCommand {
 enum What {
     /// Run playbooks on the hosts of an inventory
     Run(Box<RunArgs>),
+    /// Run one module on some hosts, without a playbook
+    One(Box<one::OneArgs>),
     /// Look for faults without touching a host
     Check(Files),
     /// List the tasks that would run
@@ -60,6 +63,17 @@ struct DocArgs {
 struct Files {
     #[command(flatten)]
     vault: VaultArgs,
+    /// Run modules of one's own (`library/`) with a Python of the host; FOLDER holds Ansible's package `ansible`
+    #[arg(
+        long,
+        value_name = "FOLDER",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "",
+        env = "BERTH_PYTHON",
+        hide_env_values = true
+    )]
+    python: Option<String>,
     /// The playbooks
     #[arg(required = true, value_name = "PLAYBOOK")]
     playbooks: Vec<PathBuf>,
@@ -89,7 +103,8 @@ impl PlaybookCommand {
     /// With `Format::Json` each event is one line.
     pub async fn run(self, client: &ClientOptions) -> Result<()> {
         let code = match self.what {
-            What::Run(args) => run(*args, client, "error:").await?,
+            What::Run(args) => run(&args, None, client, "error:").await?,
+            What::One(args) => run(&args.run, Some(&args), client, "error:").await?,
             What::Check(files) => check(&files)?,
             What::ListTasks(args) => list(&args)?,
             What::Doc(args) => doc(args.module.as_deref())?,
@@ -108,7 +123,7 @@ fn settings_of(files: &Files) -> Result<Settings> {
     let config = config::Config::find()?;
     Ok(Settings {
         keys: secrets::vault_keys(&files.vault, &config)?,
-        paths: config.content(),
+        paths: Paths { own: config.own(files.python.as_deref()), ..config.content() },
         extra_vars: Arc::default(),
     })
 }
@@ -154,6 +169,9 @@ fn check(files: &Files) -> Result<u8> {
     for fault in &faults {
         eprintln!("{fault}");
     }
+    for warning in playbook::doubles() {
+        eprintln!("warning: {warning}");
+    }
     let doubts: Vec<_> = playbooks.iter().flat_map(playbook::doubts).collect();
     for doubt in &doubts {
         eprintln!("warning: {doubt}");
@@ -183,14 +201,17 @@ fn list(args: &ListArgs) -> Result<u8> {
 }
 
 /// `mark` begins what is said of a playbook that cannot go on.
-async fn run(args: RunArgs, client: &ClientOptions, mark: &str) -> Result<u8> {
+async fn run(args: &RunArgs, one: Option<&one::OneArgs>, client: &ClientOptions, mark: &str) -> Result<u8> {
     let format = client.output;
     let config = config::Config::find()?;
     let keys = secrets::vault_keys(&args.files.vault, &config)?;
     let extra = extra_vars(&args.extra_vars, &keys)?;
-    let paths = config.content();
+    let paths = Paths { own: config.own(args.files.python.as_deref()), ..config.content() };
     let settings = Settings { keys: keys.clone(), paths: paths.clone(), extra_vars: Arc::new(extra.clone()) };
-    let playbooks = load(&args.files, &settings)?;
+    let playbooks = match one {
+        Some(one) => vec![one.playbook(&settings).map_err(|error| Unreadable(error.to_string()))?],
+        None => load(&args.files, &settings)?,
+    };
     if args.syntax_check {
         let mut out = std::io::stdout().lock();
         for playbook in &playbooks {
@@ -210,9 +231,9 @@ async fn run(args: RunArgs, client: &ClientOptions, mark: &str) -> Result<u8> {
         inventory.vars_beside(folder).context("the variables beside the playbook cannot be used")?;
     }
     if args.list_hosts || args.list_tasks || args.list_tags {
-        return listing(&args, &playbooks, &inventory);
+        return listing(args, &playbooks, &inventory);
     }
-    let mut options = options_of(&args, &config, extra, keys)?;
+    let mut options = options_of(args, &config, extra, keys)?;
     options.paths = paths;
     options.fact_cache = config.fact_cache()?;
     if let Some(cache) = &options.fact_cache {
@@ -245,7 +266,7 @@ async fn run(args: RunArgs, client: &ClientOptions, mark: &str) -> Result<u8> {
     let lines = live.clone();
     let sink = move |event: Event| {
         let text = match format {
-            Format::Table => report.take(&event),
+            Format::Table => one.map_or_else(|| report.take(&event), |one| one.text(&event)),
             Format::Json | Format::Yaml => serde_json::to_string(&event).map(|line| line + "\n").unwrap_or_default(),
         };
         let print = || {
@@ -283,7 +304,7 @@ fn asks_people(playbook: &Playbook) -> bool {
 
 /// The inventories that are there. As `ansible-playbook` one that is missing is passed over with a warning.
 fn present(mut files: Vec<String>) -> Vec<String> {
-    if called_as_ansible_playbook() {
+    if called_as_ansible().is_some() {
         files.retain(|name| {
             let there = name.contains(',') || std::path::Path::new(name).exists();
             if !there {
@@ -307,6 +328,7 @@ fn report_of(options: &Options, config: &config::Config) -> Report {
     }
     let shown = |key: &str, name: &str| config.flag("defaults", key, name).unwrap_or(true);
     report.hide_skipped = !shown("display_skipped_hosts", "ANSIBLE_DISPLAY_SKIPPED_HOSTS");
+    report.debug = config.flag("defaults", "debug", "ANSIBLE_DEBUG").unwrap_or(false);
     report.hide_ok = !shown("display_ok_hosts", "ANSIBLE_DISPLAY_OK_HOSTS");
     report
 }
@@ -462,29 +484,10 @@ fn extra_vars(given: &[String], keys: &playbook::vault::Keys) -> Result<Map<Stri
             let node = yaml::parse(trimmed, "-e")?;
             vars.extend(node.map(|node| node.to_map()).unwrap_or_default());
         } else {
-            let mut rest = trimmed;
-            while !rest.is_empty() {
-                let (name, after) = rest.split_once('=').with_context(|| format!("`-e {rest}` is no `name=value`"))?;
-                let (value, more) = word(after);
-                vars.insert(name.trim().to_owned(), Value::String(value));
-                rest = more.trim_start();
-            }
+            vars.extend(playbook::modules::words(trimmed).map_err(|why| anyhow::anyhow!("`-e`: {why}"))?);
         }
     }
     Ok(vars)
-}
-
-/// The first word of `text`, quotes taken off, and the rest.
-fn word(text: &str) -> (String, &str) {
-    if let Some(quote) = text.chars().next().filter(|c| matches!(c, '"' | '\''))
-        && let Some((inner, rest)) = text[1..].split_once(quote)
-    {
-        return (inner.to_owned(), rest);
-    }
-    match text.split_once(char::is_whitespace) {
-        Some((word, rest)) => (word.to_owned(), rest),
-        None => (text.to_owned(), ""),
-    }
 }
 
 #[cfg(test)]
@@ -495,10 +498,10 @@ mod tests {
     #[test]
     fn extra_variables_come_in_three_forms() {
         let keys = playbook::vault::Keys::default();
-        let given = ["a=1 b='x y' c=z".to_owned(), "{\"n\": [1]}".to_owned(), "k: v".to_owned()];
+        let given = ["a=1 b='x y' c={{ q }}".to_owned(), "{\"n\": [1]}".to_owned(), "k: v".to_owned()];
         assert_eq!(
             Value::Object(extra_vars(&given, &keys).unwrap()),
-            json!({"a": "1", "b": "x y", "c": "z", "n": [1], "k": "v"})
+            json!({"a": "1", "b": "x y", "c": "{{ q }}", "n": [1], "k": "v"})
         );
         assert!(extra_vars(&["nonsense".to_owned()], &keys).is_err());
     }

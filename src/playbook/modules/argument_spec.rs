@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{Act, Arg, Args, Kind, Module, Outcome, Scope, convert};
+use super::{Act, Arg, Args, Kind, Module, Outcome, Scope, convert, kinds::typed};
 use crate::playbook::template::{self, OMIT};
 
 /// Checks variables against a specification of arguments.
@@ -150,7 +150,7 @@ impl Check {
         }
         let kind = want.get("type").map_or_else(|| "str".to_owned(), convert::text_of);
         let found = if place.is_empty() { String::new() } else { format!(" found in '{}'.", place.join(" -> ")) };
-        match converted(&kind, value) {
+        match typed(&kind, value) {
             Ok(made) => *value = made,
             Err(why) => {
                 let python = template::kind(value);
@@ -164,7 +164,7 @@ impl Check {
         let Some(wanted) = want.get("elements").map(convert::text_of) else { return };
         let Value::Array(items) = value else { return };
         for item in items {
-            match converted(&wanted, item) {
+            match typed(&wanted, item) {
                 Ok(made) => *item = made,
                 Err(why) => {
                     let found = found.trim_end_matches('.');
@@ -219,78 +219,6 @@ impl Check {
     }
 }
 
-/// A value as the kind that is wanted.
-fn converted(kind: &str, value: &Value) -> Result<Value, String> {
-    let class = || format!("<class '{}'>", template::kind(value));
-    match kind {
-        "raw" => Ok(value.clone()),
-        "str" | "path" => match value {
-            Value::Null => Err("'None' is not a string and conversion is not allowed".into()),
-            Value::String(_) => Ok(value.clone()),
-            other => Ok(Value::String(template::py_str(&crate::playbook::value::to_jinja(other)))),
-        },
-        "bool" => convert::bool_of(value).map(Value::Bool).ok_or_else(|| {
-            let text = convert::text_of(value);
-            if value.is_string() {
-                format!("The value '{text}' is not a valid boolean.")
-            } else {
-                format!("{} cannot be converted to a bool", class())
-            }
-        }),
-        "int" => {
-            let number = match value {
-                Value::Number(n) => n.as_i64().map(Value::from).or_else(|| {
-                    let float = n.as_f64().filter(|float| float.fract() == 0.0)?;
-                    format!("{float:.0}").parse::<i64>().ok().map(Value::from)
-                }),
-                Value::String(text) => text.trim().parse::<i64>().ok().map(Value::from),
-                Value::Bool(flag) => Some(Value::from(i64::from(*flag))),
-                _ => None,
-            };
-            let text = if value.is_null() { "None".to_owned() } else { convert::text_of(value) };
-            number.ok_or_else(|| format!("\"{text}\" cannot be converted to an int"))
-        }
-        "float" => match value {
-            Value::Number(_) => Ok(value.clone()),
-            Value::String(text) if text.trim().parse::<f64>().is_ok() => {
-                Ok(text.trim().parse::<f64>().map(Value::from).unwrap_or_default())
-            }
-            _ => Err(format!("{} cannot be converted to a float", class())),
-        },
-        "list" => match value {
-            Value::Array(_) => Ok(value.clone()),
-            Value::String(text) => Ok(text.split(',').map(|part| Value::from(part.trim())).collect()),
-            Value::Number(number) => Ok(json!([number.to_string()])),
-            _ => Err(format!("{} cannot be converted to a list", class())),
-        },
-        "dict" => match value {
-            Value::Object(_) => Ok(value.clone()),
-            Value::String(text) if text.trim_start().starts_with('{') => {
-                serde_json::from_str(text).map_err(|_| "unable to evaluate string as dictionary".to_owned())
-            }
-            Value::String(text) if text.contains('=') => Ok(Value::Object(convert::words(text)?)),
-            Value::String(_) => Err("dictionary requested, could not parse JSON or key=value".into()),
-            _ => Err(format!("{} cannot be converted to a dict", class())),
-        },
-        "json" | "jsonarg" => match value {
-            Value::String(_) => Ok(value.clone()),
-            Value::Array(_) | Value::Object(_) => Ok(Value::String(value.to_string())),
-            _ => Err(format!("{} cannot be converted to a json string", class())),
-        },
-        "bytes" | "bits" => {
-            let text = convert::text_of(value);
-            let digits = text.trim().trim_end_matches(|c: char| c.is_ascii_alphabetic());
-            let what = if kind == "bits" { "Bit" } else { "Byte" };
-            digits
-                .trim()
-                .parse::<f64>()
-                .map(|_| value.clone())
-                .map_err(|_| format!("{} cannot be converted to a {what} value", class()))
-        }
-        other => Err(format!("`{other}` is no type of an argument")),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -316,7 +244,7 @@ mod tests {
             errors(spec, wrong),
             [
                 "argument 'n' is of type NoneType and we were unable to convert to int: \"None\" cannot be converted to an int",
-                "Elements value for option 'l' is of type str and we were unable to convert to int: \"x\" cannot be converted to an int",
+                "Elements value for option 'l' is of type str and we were unable to convert to int: \"'x'\" cannot be converted to an int",
                 "value of c must be one of: a, b, got: z",
                 "missing required arguments: in found in d",
                 "d.no. Supported parameters include: in.",

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::{Arg, Args, Kind, Module};
+use super::{Arg, Args, Kind, Module, kinds};
 use crate::playbook::template;
 
 /// What a name must be.
@@ -151,21 +151,8 @@ fn one(arg: &Arg, value: &Value) -> Result<Value, String> {
             Value::Array(_) | Value::Object(_) => return Err("must be a path".into()),
             value => Value::String(text_of(value)),
         },
-        Kind::Bool => Value::Bool(bool_of(value).ok_or_else(|| {
-            let valid =
-                "'y', 'yes', 'on', '1', 'true', 't', 1, 1.0, True, 'n', 'no', 'off', '0', 'false', 'f', 0, 0.0, False";
-            format!("The value '{}' is not a valid boolean. Valid booleans include: {valid}", text_of(value))
-        })?),
-        Kind::Int => {
-            let number = match value {
-                Value::Number(n) => {
-                    n.as_i64().or_else(|| n.as_f64().filter(|f| f.fract() == 0.0 && f.abs() < 9e15).map(whole))
-                }
-                Value::String(text) => text.trim().replace('_', "").parse().ok(),
-                _ => None,
-            };
-            Value::from(number.ok_or_else(|| format!("\"'{}'\" cannot be converted to an int", text_of(value)))?)
-        }
+        Kind::Bool => Value::Bool(kinds::truth(value)?),
+        Kind::Int => Value::from(kinds::whole(value)?),
         Kind::List => match value {
             Value::Array(items) => Value::Array(items.iter().map(|item| Value::String(text_of(item))).collect()),
             Value::Object(_) => return Err("must be a list".into()),
@@ -175,14 +162,7 @@ fn one(arg: &Arg, value: &Value) -> Result<Value, String> {
                 Value::Array(items.map(|item| Value::String(item.to_owned())).collect())
             }
         },
-        Kind::Dict => match value {
-            Value::Object(_) => value.clone(),
-            Value::String(text) if text.trim_start().starts_with('{') => {
-                serde_json::from_str(text).map_err(|e| format!("is no mapping: {e}"))?
-            }
-            Value::String(text) => Value::Object(words(text)?.into_iter().collect()),
-            _ => return Err("must be a mapping".into()),
-        },
+        Kind::Dict => kinds::mapping(value)?,
         Kind::Mode => match value {
             // YAML read `0644` as the number 420; `644` stays what someone typed by mistake, as in Ansible.
             Value::Number(n) => {
@@ -193,11 +173,6 @@ fn one(arg: &Arg, value: &Value) -> Result<Value, String> {
             _ => return Err("is no file mode".into()),
         },
     })
-}
-
-#[allow(clippy::cast_possible_truncation, reason = "the caller made sure that it is whole and small")]
-fn whole(number: f64) -> i64 {
-    number as i64
 }
 
 /// A value as the text a person would write for it.
@@ -313,7 +288,7 @@ fn quote_after(word: &str, mut quote: Option<char>) -> Option<char> {
 }
 
 /// `a=1 b="two words"` as a mapping.
-pub(in crate::playbook) fn words(line: &str) -> Result<Map<String, Value>, String> {
+pub fn words(line: &str) -> Result<Map<String, Value>, String> {
     let mut args = Map::new();
     for word in split(line) {
         let word = decoded(&word);

@@ -8,6 +8,7 @@
 //! A result key `ansible_facts` holding an object sets facts on the host.
 //! [`trial::run_on`] runs one module against a real shell, for tests.
 
+mod acl;
 mod alternatives;
 mod apk;
 mod apt;
@@ -19,6 +20,7 @@ mod assemble;
 pub(in crate::playbook) mod async_status;
 mod authorized_key;
 mod blockinfile;
+mod capabilities;
 mod command;
 mod common;
 pub(in crate::playbook) mod convert;
@@ -45,12 +47,14 @@ mod ini_file;
 mod inventory;
 mod iptables;
 mod judge;
+mod kinds;
 mod known_hosts;
 mod lineinfile;
 mod locale_gen;
 mod modprobe;
 mod mount;
 mod npm;
+pub(in crate::playbook) mod own;
 mod package;
 mod package_facts;
 mod pause;
@@ -67,6 +71,7 @@ mod set_stats;
 mod setup;
 mod small;
 mod snap;
+mod sql;
 mod stat;
 mod synchronize;
 mod sysctl;
@@ -89,10 +94,11 @@ use futures_util::future::BoxFuture;
 use serde_json::{Map, Value};
 use tokio_util::sync::CancellationToken;
 
-pub use convert::{convert, near, of_free_form};
+pub use convert::{convert, near, of_free_form, words};
 
 /// Every module there is.
 pub static ALL: &[&Module] = &[
+    &acl::ACL,
     &alternatives::ALTERNATIVES,
     &apk::APK,
     &apt::APT,
@@ -104,6 +110,7 @@ pub static ALL: &[&Module] = &[
     &async_status::MODULE,
     &authorized_key::AUTHORIZED_KEY,
     &blockinfile::BLOCKINFILE,
+    &capabilities::CAPABILITIES,
     &command::COMMAND,
     &command::RAW,
     &command::SHELL,
@@ -143,12 +150,16 @@ pub static ALL: &[&Module] = &[
     &locale_gen::LOCALE_GEN,
     &modprobe::MODPROBE,
     &mount::MOUNT,
+    &sql::MYSQL_DB,
+    &sql::MYSQL_USER,
     &npm::NPM,
     &package::PACKAGE,
     &package_facts::PACKAGE_FACTS,
     &pause::PAUSE,
     &ping::MODULE,
     &pip::PIP,
+    &sql::POSTGRESQL_DB,
+    &sql::POSTGRESQL_USER,
     &reboot::REBOOT,
     &reboot::WAIT_FOR_CONNECTION,
     &replace::REPLACE,

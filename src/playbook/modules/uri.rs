@@ -335,7 +335,7 @@ fn finish(args: &Args, result: &mut Map<String, Value>) {
         };
         let sub = kind.trim().rsplit(['/', '+']).next().unwrap_or_default().to_lowercase();
         if matches!(sub.as_str(), "json" | "javascript")
-            && let Ok(value) = serde_json::from_str::<Value>(&content)
+            && let Ok(value) = serde_json::from_str::<Value>(&crate::playbook::value::exact_json(&content))
         {
             result.insert("json".into(), value);
         }

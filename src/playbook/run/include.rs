@@ -42,30 +42,27 @@ pub(in crate::playbook::run) struct Wanted {
 }
 
 impl HostRun<'_> {
-    /// Runs what the task that was just through has included.
+    /// Runs what the task that was sent last includes. It may be on its way yet: what its file is called and whether it
+    /// is read is known by now.
     pub(super) async fn included(&mut self, task: &Arc<Task>, include: &Include) -> Result<(), Stop> {
         let place = self.at.clone();
         let mut parts = Vec::new();
+        let mut events = Vec::new();
         for (round, wanted) in std::mem::take(&mut self.wants).into_iter().enumerate() {
             let part = self.read_include(task, include, &wanted, &place, round);
-            (self.run.sink)(Event::Included {
-                host: self.name.to_owned(),
-                play: self.batch.number,
-                id: task.id,
-                order: place.clone(),
-                file: part.name.clone(),
-                item: wanted.label.clone(),
-                failed: part.items.as_ref().err().cloned(),
-            });
             if let Err(message) = &part.items {
                 let message = message.clone();
+                self.tell_included(&place, std::mem::take(&mut events));
+                self.drain().await?;
+                (self.run.sink)(self.inclusion(task, &part, &wanted));
                 self.push_failure(task, &message);
                 self.drain().await?;
                 continue;
             }
-            self.note(|summary| summary.ok += 1);
+            events.push(self.inclusion(task, &part, &wanted));
             parts.push(part);
         }
+        self.tell_included(&place, events);
         for part in parts {
             let Ok(items) = &part.items else { continue };
             let outer = std::mem::replace(&mut self.base, [place.as_slice(), &[part.number]].concat());
@@ -77,6 +74,18 @@ impl HostRun<'_> {
             }
         }
         Ok(())
+    }
+
+    fn inclusion(&self, task: &Task, part: &Included, wanted: &Wanted) -> Event {
+        Event::Included {
+            host: self.name.to_owned(),
+            play: self.batch.number,
+            id: task.id,
+            order: self.at.clone(),
+            file: part.name.clone(),
+            item: wanted.label.clone(),
+            failed: part.items.as_ref().err().cloned(),
+        }
     }
 
     fn read_include(

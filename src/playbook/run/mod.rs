@@ -27,9 +27,11 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     ast::{Common, Play, Playbook, Role, Task},
+    doubles,
     event::{Event, HostSummary, Summary},
     inventory::Inventory,
     modules::convert::text_of,
+    reserved,
     template::{self, Layer, View},
     timings::Ledger,
     vault::Keys,
@@ -174,6 +176,8 @@ pub async fn run(
         ledger: options.timings.then(Mutex::default),
     };
     run.warn(playbook.doubts.iter().map(|doubt| format!("{doubt}; the task will fail")).collect());
+    run.warn(doubles::doubles());
+    run.warn(reserved::warnings(playbook, inventory));
     let mut error = None;
     for (number, play) in playbook.plays.iter().enumerate() {
         if run.cancel.is_cancelled() {

@@ -285,9 +285,10 @@ impl HostRun<'_> {
                         "`{name}` in `module_defaults`: groups of modules are not known here"
                     )));
                 }
-                if modules::find(name).is_some_and(|found| found.name == module.name)
-                    && let Value::Object(given) = template::value(view, given)?
-                {
+                let short = name.rsplit('.').next().unwrap_or_default();
+                let meant = modules::find(name).is_some_and(|found| found.name == module.name)
+                    || (module.is_own() && short == module.name);
+                if meant && let Value::Object(given) = template::value(view, given)? {
                     found.extend(given);
                 }
             }
@@ -448,6 +449,12 @@ impl HostRun<'_> {
                         deadline: Some(self.deadline(task, view)?),
                         ..Step::default()
                     };
+                    if seconds > 0 && made.talk.is_some() && module.is_own() {
+                        return Ok(Work::Fail(format!(
+                            "`{}` needs Ansible's library, and such modules do not go into the background; take `async` away",
+                            module.name
+                        )));
+                    }
                     if seconds > 0 && made.talk.is_none() {
                         let job = async_status::name();
                         step.text = async_status::in_background(&step.text, &job, seconds);
@@ -472,7 +479,9 @@ impl HostRun<'_> {
     /// The few variables that modules look at themselves.
     fn scope_vars(view: &Arc<View>) -> Map<String, Value> {
         let mut vars = Map::new();
-        for name in ["inventory_hostname", "ansible_verbosity", "playbook_dir", "role_path"] {
+        let interpreters = view.names().into_iter().filter(|name| name.ends_with("_interpreter"));
+        let named = ["inventory_hostname", "ansible_verbosity", "playbook_dir", "role_path"];
+        for name in named.into_iter().chain(interpreters) {
             if let Some(value) = view.raw(name) {
                 vars.insert(name.into(), value.clone());
             }

@@ -269,3 +269,128 @@ async fn facts_under_way_hold_up_only_those_who_ask_for_them() {
     );
     assert_eq!(told(&events, "b"), ["judged: Ok"]);
 }
+
+#[tokio::test]
+async fn cleared_errors_bring_the_hosts_of_the_play_back_from_the_next_play_on() {
+    let text = r"
+- hosts: a
+  gather_facts: false
+  tasks:
+    - {name: other, command: 'false'}
+- hosts: all
+  gather_facts: false
+  tasks:
+    - {name: b alone, ping: }
+    - {name: odd, meta: noop, when: false}
+    - meta: clear_host_errors
+    - {name: still, ping: }
+- hosts: all
+  gather_facts: false
+  tasks:
+    - {name: both, ping: }
+";
+    let (summary, events) = run_text(text, Options::default()).await;
+    assert_eq!(told(&events, "a"), ["other: Failed non-zero return code", "both: Ok pong"], "{summary:?}");
+    assert_eq!(told(&events, "b"), ["b alone: Ok pong", "still: Ok pong", "both: Ok pong"]);
+    let steered: Vec<&str> = events
+        .iter()
+        .filter_map(|e| if let Event::Meta { message, .. } = e { Some(message.as_str()) } else { None })
+        .collect();
+    assert_eq!(steered, ["noop", "cleared host errors"]);
+    let warned =
+        |e: &Event| matches!(e, Event::Warning { message } if message == "noop task does not support when conditional");
+    assert!(events.iter().any(warned));
+}
+
+#[tokio::test]
+async fn a_file_that_a_step_before_is_making_here_is_included_when_it_is_there() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("more.yml");
+    let text = format!(
+        "- hosts: a\n  gather_facts: false\n  tasks:\n    - copy: {{content: '- {{name: inner, ping: }}', dest: {0}}}\n    - include_tasks: {0}\n    - {{name: after, ping: }}\n",
+        file.display()
+    );
+    let (summary, events) = run_text(&text, Options::default()).await;
+    assert_eq!(told(&events, "a").last().map(String::as_str), Some("after: Ok pong"), "{summary:?}");
+    assert!(told(&events, "a").contains(&"inner: Ok pong".to_owned()));
+    assert!(summary.succeeded());
+}
+
+/// Runs a playbook beside a folder `library` whose programs may be run.
+async fn run_own(folder: &std::path::Path, text: &str, ansible: Option<std::path::PathBuf>) -> (Summary, Vec<Event>) {
+    let own = crate::playbook::OwnPaths { ansible, ..crate::playbook::OwnPaths::default() };
+    let paths = crate::playbook::Paths { own: Some(own), ..crate::playbook::Paths::default() };
+    let settings = crate::playbook::Settings { paths: paths.clone(), ..crate::playbook::Settings::default() };
+    let playbook = crate::playbook::load_text_with(text, "p.yml", folder, &settings).expect("the playbook loads");
+    let inventory = Inventory::load(&["a,".to_owned()]).expect("a host");
+    let options = Options { connection: Some("local".into()), paths, ..Options::default() };
+    let events = Mutex::new(Vec::new());
+    let connections = Connections::default();
+    let sink = |event| events.lock().unwrap().push(event);
+    let summary = run(&playbook, &inventory, &options, &connections, &sink, CancellationToken::new()).await;
+    (summary, events.into_inner().unwrap())
+}
+
+#[tokio::test]
+async fn programs_of_ones_own_are_run_and_heard() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::create_dir(dir.path().join("library")).unwrap();
+    let write = |name: &str, text: &str| std::fs::write(dir.path().join("library").join(name), text).unwrap();
+    write(
+        "moor.sh",
+        "#!/bin/sh\n. \"$1\"\necho '{\"changed\": true, \"msg\": \"'$ship'\", \"ansible_facts\": {\"berth_no\": 7}}'\n",
+    );
+    write("sink.sh", "#!/bin/sh\n# WANT_JSON\necho '{\"failed\": true, \"msg\": \"sunk\"}'\n");
+    let text = r"
+- hosts: a
+  gather_facts: false
+  tasks:
+    - {name: moored, moor: {ship: ada}, register: m}
+    - {name: told, debug: {msg: '{{ m.msg }} {{ m is changed }}'}}
+    - {name: looped, moor: 'ship={{ item }}', loop: [x, y]}
+    - {name: sunk, sink: , ignore_errors: true}
+    - {name: gone, sink: }
+    - {name: never, ping: }
+";
+    let (_, events) = run_own(dir.path(), text, None).await;
+    assert_eq!(
+        told(&events, "a"),
+        [
+            "moored: Changed ada",
+            "told: Ok ada True",
+            "looped: Changed All items completed",
+            "sunk: Failed sunk",
+            "gone: Failed sunk"
+        ]
+    );
+}
+
+#[tokio::test]
+async fn python_with_ansibles_library_is_run_where_there_is_a_python() {
+    if std::process::Command::new("python3").arg("--version").output().is_err() {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| {
+        let path = dir.path().join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    };
+    // As much of such a library as this needs.
+    write("ansible/module_utils/__init__.py", "");
+    write(
+        "ansible/module_utils/basic.py",
+        "import json\n_ANSIBLE_ARGS = None\ndef params():\n    return json.loads(_ANSIBLE_ARGS)['ANSIBLE_MODULE_ARGS']\n",
+    );
+    write("module_utils/knots.py", "SPEED = 9\n");
+    write(
+        "library/sail.py",
+        "#!/usr/bin/python\nimport json\nfrom ansible.module_utils import basic\nfrom ansible.module_utils.knots import SPEED\ngiven = basic.params()\nprint(json.dumps({'changed': False, 'msg': '%s %s %s' % (given['ship'], SPEED, given['_ansible_check_mode'])}))\n",
+    );
+    let text = "- hosts: a\n  gather_facts: false\n  tasks:\n    - {name: sailed, sail: {ship: ada}, environment: {HOME: HERE}}\n    - {name: again, sail: {ship: bob}, environment: {HOME: HERE}}\n";
+    let text = text.replace("HERE", &dir.path().join("home").display().to_string());
+    let (summary, events) = run_own(dir.path(), &text, Some(dir.path().to_owned())).await;
+    assert_eq!(told(&events, "a"), ["sailed: Ok ada 9 False", "again: Ok bob 9 False"], "{summary:?}");
+    let kept: Vec<_> = std::fs::read_dir(dir.path().join("home/.ansible/tmp")).unwrap().flatten().collect();
+    assert_eq!(kept.len(), 1, "{kept:?}");
+}

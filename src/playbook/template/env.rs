@@ -89,6 +89,8 @@ enum Seen {
     #[default]
     None,
     One(Value),
+    /// One, and then nothing but the text that a macro or a block made of it.
+    Carried(Value),
     Many,
 }
 
@@ -98,7 +100,15 @@ thread_local! {
 
 fn see(value: &Value) {
     SEEN.with_borrow_mut(|seen| {
-        *seen = if matches!(seen, Seen::None) { Seen::One(value.clone()) } else { Seen::Many };
+        *seen = match std::mem::take(seen) {
+            Seen::None => Seen::One(value.clone()),
+            Seen::One(first) | Seen::Carried(first)
+                if first.as_str().is_none() && value.as_str().is_some_and(|text| text == py_str(&first)) =>
+            {
+                Seen::Carried(first)
+            }
+            _ => Seen::Many,
+        };
     });
 }
 
@@ -110,10 +120,12 @@ pub(super) fn watch_values() -> Watch {
     Watch(SEEN.take())
 }
 
-/// The value, when it was one alone.
-pub(super) fn seen_values(outer: Watch) -> Option<Value> {
+/// The value, when it was one alone in `source`.
+pub(super) fn seen_value(outer: Watch, source: &str) -> Option<Value> {
     match SEEN.replace(outer.0) {
         Seen::One(value) => Some(value),
+        // A filter may have made text of it on purpose.
+        Seen::Carried(value) if !source.rsplit("{{").next().unwrap_or_default().contains('|') => Some(value),
         _ => None,
     }
 }

@@ -6,12 +6,37 @@ use std::{
     sync::Arc,
 };
 
+use minijinja::value::Value as Jinja;
 use serde_json::{Map, Value};
 
-use super::{Error, Layer, Style, View, fault, render};
+use super::{Error, Layer, Style, View, env, fault, py_str, render};
+use crate::playbook::value::to_json;
 
 /// Renders a template file of the controller. `name` is what the task calls it, `dest` where the result goes.
 pub fn file(view: &Arc<View>, path: &Path, name: &str, dest: &str, style: Style) -> Result<String, Error> {
+    rendered(view, path, name, dest, style).map(|(text, _)| text)
+}
+
+/// What a template file gives as a value: its text, unless one expression alone made it, which keeps its type.
+pub(super) fn value(view: &Arc<View>, path: &Path, name: &str, style: Style) -> Result<Value, Error> {
+    let (text, alone) = rendered(view, path, name, "", style)?;
+    let body = text.strip_suffix('\n').unwrap_or(&text);
+    match alone {
+        Some(value) if value.as_str().is_none() && py_str(&value) == body => {
+            to_json(&value).map_err(|error| fault::explain(view, &error))
+        }
+        _ => Ok(Value::String(text)),
+    }
+}
+
+/// The text, and the value that was put into it when there was one alone.
+fn rendered(
+    view: &Arc<View>,
+    path: &Path,
+    name: &str,
+    dest: &str,
+    style: Style,
+) -> Result<(String, Option<Jinja>), Error> {
     let shown = path.display().to_string();
     let wrong = |why: String| Error::Wrong(format!("{shown}: {why}"));
     let bytes = std::fs::read(path).map_err(|why| wrong(format!("cannot be read: {why}")))?;
@@ -20,6 +45,7 @@ pub fn file(view: &Arc<View>, path: &Path, name: &str, dest: &str, style: Style)
     let mut inner = view.with(Layer::fixed(about(view, path, name, dest)));
     inner.search = folders(path, &view.search);
     let inner = Arc::new(inner);
+    let outer = env::watch_values();
     let made = render::styled(&inner, body, &shown, &style).map_err(|error| {
         let lines_before = source.len() - body.len();
         let line = error.line().map(|line| line + usize::from(lines_before > 0));
@@ -31,10 +57,11 @@ pub fn file(view: &Arc<View>, path: &Path, name: &str, dest: &str, style: Style)
             other => other,
         }
     });
+    let alone = env::seen_value(outer, body);
     for warning in inner.take_warnings() {
         view.notes().warnings.insert(warning);
     }
-    made
+    made.map(|text| (text, alone))
 }
 
 /// Where the parts of a template are looked for: beside it, then where the task looks.

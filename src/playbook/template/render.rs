@@ -297,8 +297,8 @@ fn one(view: &Arc<View>, text: &str) -> Result<Jinja, minijinja::Error> {
     let body = source::in_expressions(body, source::as_written);
     let outer = env::watch_values();
     let made = styled(view, &body, "<text>", &style);
-    let values = env::seen_values(outer);
-    Ok(match (made?, values) {
+    let value = env::seen_value(outer, &body);
+    Ok(match (made?, value) {
         (made, Some(value)) if value.as_str().is_none() && super::py_str(&value) == made.trim() => value,
         (made, _) => Jinja::from(made),
     })

@@ -131,7 +131,40 @@ pub(super) fn lookup_arguments(expression: &str) -> String {
 
 /// As they stand in a playbook: backslashes are backslashes, and lookups may have templates as arguments.
 pub(super) fn as_written(expression: &str) -> String {
-    lookup_arguments(&double_backslashes(expression))
+    without_plus_signs(&lookup_arguments(&double_backslashes(expression)))
+}
+
+/// The sign of `+2`, which the engine does not know, says nothing. One that stands first belongs to the marks.
+fn without_plus_signs(expression: &str) -> String {
+    if !expression.contains('+') {
+        return expression.to_owned();
+    }
+    let mut made = String::with_capacity(expression.len());
+    let (mut quote, mut before) = (None, None);
+    let mut letters = expression.chars().peekable();
+    while let Some(c) = letters.next() {
+        match (c, quote) {
+            ('\\', Some(_)) => {
+                made.push(c);
+                made.extend(letters.next());
+                continue;
+            }
+            (c, Some(open)) if c == open => quote = None,
+            ('\'' | '"', None) => quote = Some(c),
+            ('+', None)
+                if before.is_some_and(|before| "([{,:=<>*/%+-~".contains(before))
+                    && letters.peek().is_some_and(|next| next.is_ascii_digit()) =>
+            {
+                continue;
+            }
+            _ => {}
+        }
+        if !c.is_whitespace() {
+            before = Some(c);
+        }
+        made.push(c);
+    }
+    made
 }
 
 /// Where quoted text ends, its quote included.

@@ -318,6 +318,19 @@ fn files_have_styles_and_parts() {
     let lookup = Arc::new(lookup);
     assert_eq!(value(&lookup, &json!("{{ lookup('template', 'part.j2') }}")), Ok(json!("part of x\n")));
     assert_eq!(value(&lookup, &json!("{{ lookup('file', 'part.j2') }}")), Ok(json!("part of {{ name }}")));
+    // As Ansible: what one expression alone gives keeps its type, through a macro, too.
+    write("map.j2", "{% macro m() %}{{ {'a': name} }}{% endmacro %}\n{{ m() }}\n");
+    write("text.j2", "{% macro m() %}{{ {'a': name} }}{% endmacro %}\n{{ m() | string }}\n");
+    write("two.j2", "{{ {'a': 1} }} \n");
+    write("number.j2", "{{ 1 + 1 }}");
+    for (file, meant) in [
+        ("map.j2", json!({"a": "x"})),
+        ("text.j2", json!("{'a': 'x'}\n")),
+        ("two.j2", json!("{'a': 1} \n")),
+        ("number.j2", json!(2)),
+    ] {
+        assert_eq!(value(&lookup, &json!(format!("{{{{ lookup('template', '{file}') }}}}"))), Ok(meant), "{file}");
+    }
     write("self.j2", "{{ lookup('template', 'self.j2') }}");
     assert!(value(&lookup, &json!("{{ lookup('template', 'self.j2') }}")).is_err());
 }

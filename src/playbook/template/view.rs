@@ -162,7 +162,7 @@ impl View {
     }
 
     /// The names of all variables.
-    pub(super) fn names(&self) -> IndexSet<&str> {
+    pub fn names(&self) -> IndexSet<&str> {
         self.layers.iter().flat_map(|layer| layer.map.keys()).map(String::as_str).collect()
     }
 

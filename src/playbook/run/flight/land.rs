@@ -10,6 +10,7 @@ use super::{
 };
 use crate::playbook::{
     ast::{Action, Task},
+    doubles,
     event::{Event, Status},
     modules::{convert, trial},
     run::{
@@ -51,7 +52,7 @@ impl HostRun<'_> {
 
     pub(in crate::playbook::run) async fn drain_one(&mut self) -> Result<(), Stop> {
         let Some(flight) = self.queue.pop_front() else { return Ok(()) };
-        let Flight { order, task, title, handler, looped, manner, rounds, reason } = flight;
+        let Flight { order, task, title, handler, looped, manner, rounds, reason, included } = flight;
         let task = &task;
         self.tell_heading(task, &title, handler, &order);
         let mut results = Vec::new();
@@ -121,6 +122,9 @@ impl HostRun<'_> {
             }
         }
         let ended = self.conclude(task, title, looped, &manner, &order, result);
+        if ended.is_ok() {
+            self.say_included(included);
+        }
         self.publish();
         ended
     }
@@ -182,6 +186,8 @@ impl HostRun<'_> {
             }
         }
         self.charge(task, &title, order);
+        // Files that were read while it ran: variables, tasks.
+        self.run.warn(doubles::doubles());
         let (message, diff, shown) = masked(manner, message, result);
         (self.run.sink)(Event::HostResult {
             host: self.name.to_owned(),

@@ -48,6 +48,8 @@ pub(super) struct Flight {
     rounds: Vec<Landing>,
     /// When there was nothing to loop over.
     reason: Option<String>,
+    /// What is told of the files that it includes, once it is through.
+    included: Vec<Event>,
 }
 
 impl Flight {
@@ -178,6 +180,8 @@ impl HostRun<'_> {
             || task.common.delegate_to.is_some()
             || task.failed_when.is_some()
             || task.background.is_some()
+            // What such a program did, it says at its end.
+            || matches!(&task.action, Action::Module(module, _) if module.is_own())
             // Later tasks may look at the groups by any name.
             || task.module_name() == "group_by";
         let mut landings: Vec<Landing> = Vec::new();
@@ -470,7 +474,24 @@ impl HostRun<'_> {
         let title = self.title(task);
         let handler = self.in_handler;
         let order = self.at.clone();
-        self.queue.push_back(Flight { order, task: Arc::clone(task), title, handler, looped, manner, rounds, reason });
+        let task = Arc::clone(task);
+        let included = Vec::new();
+        self.queue.push_back(Flight { order, task, title, handler, looped, manner, rounds, reason, included });
+    }
+
+    /// Tells which files the task has included: at once, or when it is through.
+    pub(super) fn tell_included(&mut self, place: &[usize], events: Vec<Event>) {
+        match self.queue.back_mut().filter(|flight| flight.order == place) {
+            Some(flight) => flight.included = events,
+            None => self.say_included(events),
+        }
+    }
+
+    fn say_included(&self, events: Vec<Event>) {
+        for event in events {
+            self.note(|summary| summary.ok += 1);
+            (self.run.sink)(event);
+        }
     }
 
     async fn fail_now(&mut self, task: &Arc<Task>, message: &str) -> Result<Way, Stop> {

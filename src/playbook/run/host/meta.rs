@@ -5,22 +5,43 @@ use std::sync::{Arc, atomic::Ordering};
 use super::{HostRun, Stop};
 use crate::playbook::{
     ast::{Meta, Task},
+    event::Event,
     run::lock,
     template,
 };
 
 impl HostRun<'_> {
+    /// What such a task does, for those who ask for much.
+    fn tell_meta(&self, task: &Task, message: String) {
+        self.tell_of(task.id, self.at.clone(), message, false);
+    }
+
+    /// That the handlers at the end of a section run.
+    pub(super) fn tell_flush(&self, id: usize) {
+        let message = format!("triggered running handlers for {}", self.name);
+        self.tell_of(id, vec![id], message, true);
+    }
+
+    fn tell_of(&self, id: usize, order: Vec<usize>, message: String, implied: bool) {
+        let (host, play) = (self.name.to_owned(), self.batch.number);
+        (self.run.sink)(Event::Meta { host, play, id, order, message, implied });
+    }
+
     pub(super) async fn meta(&mut self, task: &Arc<Task>, meta: Meta) -> Result<(), Stop> {
-        if matches!(meta, Meta::Noop) {
-            return Ok(());
+        // It waits for nothing.
+        if meta != Meta::Noop {
+            self.drain().await?;
         }
-        self.drain().await?;
-        let told = !matches!(meta, Meta::FlushHandlers);
+        let told = meta != Meta::FlushHandlers;
         if told {
             let title = self.title(task);
             self.tell_task(task, &title);
         }
-        loop {
+        let asks = !matches!(meta, Meta::Noop | Meta::RefreshInventory | Meta::ResetConnection);
+        if !asks && !task.common.when.is_empty() {
+            self.run.warn(vec![format!("{} task does not support when conditional", meta.word())]);
+        }
+        while asks {
             let view = self.view(task, None);
             let mut holds = Ok(true);
             for condition in &task.common.when {
@@ -34,6 +55,7 @@ impl HostRun<'_> {
                 Ok(false) => {
                     if told {
                         self.tell_skip(task);
+                        self.tell_meta(task, format!("{} conditional evaluated to False", meta.word()));
                     }
                     return Ok(());
                 }
@@ -45,6 +67,23 @@ impl HostRun<'_> {
                 }
             }
         }
+        let said = match meta {
+            Meta::Noop => "noop".to_owned(),
+            Meta::FlushHandlers => format!("triggered running handlers for {}", self.name),
+            Meta::RefreshInventory => "inventory successfully refreshed".to_owned(),
+            Meta::ClearFacts => "facts cleared".to_owned(),
+            Meta::ClearHostErrors => "cleared host errors".to_owned(),
+            Meta::EndBatch => "ending batch".to_owned(),
+            Meta::EndPlay => "ending play".to_owned(),
+            Meta::EndHost => format!("ending play for {}", self.name),
+            Meta::EndRole => {
+                let role = task.role.as_ref().map_or("", |role| role.name.as_str());
+                format!("ending role {role} for {}", self.name)
+            }
+            Meta::ResetConnection if self.shell.is_some() => "reset connection".to_owned(),
+            Meta::ResetConnection => "no connection, nothing to reset".to_owned(),
+        };
+        self.tell_meta(task, said);
         match meta {
             Meta::Noop => Ok(()),
             Meta::FlushHandlers if self.in_handler => {
@@ -80,8 +119,10 @@ impl HostRun<'_> {
                 Ok(())
             }
             Meta::ClearHostErrors => {
-                lock(&self.run.failed).clear();
-                lock(&self.run.unreachable).clear();
+                // Those of this play; they take part again from the next play on.
+                let hosts = lock(&self.batch.all_hosts).clone();
+                lock(&self.run.failed).retain(|host| !hosts.contains(host));
+                lock(&self.run.unreachable).retain(|host| !hosts.contains(host));
                 Ok(())
             }
             Meta::RefreshInventory => match self.run.refresh_inventory() {

@@ -192,6 +192,9 @@ impl<'a> HostRun<'a> {
                 }
                 Err(stop) => return Err(stop),
             }
+            if !self.notified.is_empty() {
+                self.tell_flush(section.flush);
+            }
             self.flush(section.flush).await?;
         }
         Ok(())
@@ -397,7 +400,12 @@ impl<'a> HostRun<'a> {
             Action::IncludeVars(_) | Action::Module(..) | Action::Named(..) => self.launch(task).await,
             Action::Include(include) => {
                 self.launch(task).await?;
-                self.drain().await?;
+                // What a role shows to all, nobody may see before the host has come to it.
+                let public = include.role && include.args.contains_key("public");
+                // Files of this machine may be what steps before it are making.
+                if public || (self.view(task, None).busy && !self.turns_out_elsewhere().await) {
+                    self.drain().await?;
+                }
                 self.included(task, include).await
             }
         }

@@ -10,7 +10,10 @@ use super::super::{
     call::{Call, Entry, entry},
     dump::{JsonStyle, YamlStyle, json_styled, py_str, yaml_styled},
 };
-use crate::playbook::{value::to_jinja, yaml};
+use crate::playbook::{
+    value::{exact_json, to_jinja},
+    yaml,
+};
 
 pub(in super::super) static TABLE: &[Entry] = &[
     entry(&["from_json"], "profile", |c| {
@@ -19,7 +22,8 @@ pub(in super::super) static TABLE: &[Entry] = &[
                 c.fault(format_args!("the JSON object must be str, not {}", super::general::type_name(&c.value)))
             );
         }
-        serde_json::from_str::<Json>(&c.text()).map(|value| to_jinja(&value)).map_err(|why| c.fault(why))
+        let text = c.text();
+        serde_json::from_str::<Json>(&exact_json(&text)).map(|value| to_jinja(&value)).map_err(|why| c.fault(why))
     }),
     entry(&["from_yaml"], "", |c| {
         if c.value.as_str().is_none() {

@@ -114,7 +114,7 @@ fn template(ask: &Ask<'_>) -> Found {
     for name in ask.texts() {
         let path = find(&view, "templates", &name)
             .ok_or_else(|| wrong(format!("the template file {name} could not be found for the lookup")))?;
-        found.push(Value::String(file(&view, &path, &name, "", style.clone())?));
+        found.push(file::value(&view, &path, &name, style.clone())?);
     }
     Ok(found)
 }
