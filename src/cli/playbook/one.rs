@@ -27,7 +27,7 @@ pub(super) struct OneArgs {
     #[arg(short = 'P', long, value_name = "SECONDS", requires = "background")]
     poll: Option<u64>,
     /// One line for each host
-    #[arg(short, long)]
+    #[arg(long)]
     pub(super) one_line: bool,
     #[command(flatten)]
     pub(super) run: RunArgs,

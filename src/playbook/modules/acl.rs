@@ -128,8 +128,9 @@ fn script(args: &Args, scope: &Scope) -> Result<Script, String> {
 fn listed(_: &Args, result: &mut serde_json::Map<String, serde_json::Value>) {
     if let Some(list) = result.shift_remove("b_list") {
         let lines = list.as_str().unwrap_or_default().lines().map(str::trim);
-        let lines = lines.filter(|line| !line.is_empty() && !line.starts_with('#')).map(Into::into).collect();
-        result.insert("acl".into(), lines);
+        let lines: Vec<serde_json::Value> =
+            lines.filter(|line| !line.is_empty() && !line.starts_with('#')).map(serde_json::Value::from).collect();
+        result.insert("acl".into(), lines.into());
     }
     if result.get("failed") != Some(&true.into()) {
         result.insert("msg".into(), "Current ACL set".into());

@@ -54,6 +54,7 @@ mod locale_gen;
 mod modprobe;
 mod mount;
 mod npm;
+mod openssl_privatekey;
 pub(in crate::playbook) mod own;
 mod package;
 mod package_facts;
@@ -153,6 +154,7 @@ pub static ALL: &[&Module] = &[
     &sql::MYSQL_DB,
     &sql::MYSQL_USER,
     &npm::NPM,
+    &openssl_privatekey::OPENSSL_PRIVATEKEY,
     &package::PACKAGE,
     &package_facts::PACKAGE_FACTS,
     &pause::PAUSE,

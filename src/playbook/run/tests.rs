@@ -273,10 +273,10 @@ async fn facts_under_way_hold_up_only_those_who_ask_for_them() {
 #[tokio::test]
 async fn cleared_errors_bring_the_hosts_of_the_play_back_from_the_next_play_on() {
     let text = r"
-- hosts: a
+- hosts: all
   gather_facts: false
   tasks:
-    - {name: other, command: 'false'}
+    - {name: other, command: 'test {{ inventory_hostname }} = b', changed_when: false}
 - hosts: all
   gather_facts: false
   tasks:
@@ -290,8 +290,8 @@ async fn cleared_errors_bring_the_hosts_of_the_play_back_from_the_next_play_on()
     - {name: both, ping: }
 ";
     let (summary, events) = run_text(text, Options::default()).await;
-    assert_eq!(told(&events, "a"), ["other: Failed non-zero return code", "both: Ok pong"], "{summary:?}");
-    assert_eq!(told(&events, "b"), ["b alone: Ok pong", "still: Ok pong", "both: Ok pong"]);
+    assert_eq!(told(&events, "a"), ["other: Failed non-zero return code", "both: Ok"], "{summary:?}");
+    assert_eq!(told(&events, "b"), ["other: Ok", "b alone: Ok", "still: Ok", "both: Ok"]);
     let steered: Vec<&str> = events
         .iter()
         .filter_map(|e| if let Event::Meta { message, .. } = e { Some(message.as_str()) } else { None })
@@ -311,8 +311,8 @@ async fn a_file_that_a_step_before_is_making_here_is_included_when_it_is_there()
         file.display()
     );
     let (summary, events) = run_text(&text, Options::default()).await;
-    assert_eq!(told(&events, "a").last().map(String::as_str), Some("after: Ok pong"), "{summary:?}");
-    assert!(told(&events, "a").contains(&"inner: Ok pong".to_owned()));
+    assert_eq!(told(&events, "a").last().map(String::as_str), Some("after: Ok"), "{summary:?}");
+    assert!(told(&events, "a").contains(&"inner: Ok".to_owned()));
     assert!(summary.succeeded());
 }
 

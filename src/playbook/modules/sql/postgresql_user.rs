@@ -242,13 +242,13 @@ mod tests {
         );
         assert_eq!(
             plan(
-                "{name: ann, password: y, role_attr_flags: NOCREATEDB, comment: c}",
+                "{name: ann, password: z, role_attr_flags: NOCREATEDB, comment: c}",
                 Some(now.clone()),
                 Some(Some(&md5))
             ),
-            ["alter user \"ann\" password 'y' NOCREATEDB", "comment on role \"ann\" is 'c'"]
+            ["alter user \"ann\" password 'z' NOCREATEDB", "comment on role \"ann\" is 'c'"]
         );
-        let keeps = "{name: ann, password: y, no_password_changes: true}";
+        let keeps = "{name: ann, password: z, no_password_changes: true}";
         assert_eq!(plan(keeps, Some(now), Some(Some(&md5))), Vec::<String>::new());
         assert!(flags(&args(&POSTGRESQL_USER, "{name: a, role_attr_flags: FLY}")).is_err());
     }
