@@ -66,9 +66,9 @@ check: web (_need "cc:build-essential" "caddy:caddy") (_tool "cargo-deny" "0.20.
     caddy fmt caddy/Caddyfile | diff caddy/Caddyfile -
     cd web && npm run check
 
-# Ask for known weaknesses of the dependencies (needs github.com)
-advisories: (_tool "cargo-deny" "0.20.2")
-    {{ tools }}/cargo-deny check advisories
+# Ask for known weaknesses of the dependencies; says so where nobody answers, and then fails with BERTH_ADVISORIES=required
+advisories: (_need "node:nodejs" "npm:npm") (_tool "cargo-deny" "0.20.2")
+    scripts/advisories.sh {{ tools }}/cargo-deny
 
 # Follow what is said: by the containers of `up`, else by the server and the scheduler of `run`
 [no-exit-message]
