@@ -11,7 +11,10 @@ use crate::{
     config::Config,
     db::{Db, Settings, Tx},
     ids::LeaseId,
-    seal::Sealer,
+    seal::{
+        Sealer,
+        ring::{Ring, Watched},
+    },
 };
 
 /// Settings, database, clock, keys. Cheap to clone.
@@ -29,6 +32,8 @@ pub struct Parts {
     pub clock: Clock,
     /// Seals and opens secrets at rest.
     pub sealer: Sealer,
+    /// The keys that sign and prove access tokens; none before the secrets were read.
+    pub tokens: Option<Watched<Ring>>,
     /// Nudges this process's job runner.
     pub wake: Notify,
     /// Nudges this process's event streams.
@@ -45,7 +50,7 @@ impl Ctx {
     /// Reads or makes the secrets, and connects to the database.
     pub async fn connect(mut config: Config, clock: Clock) -> anyhow::Result<Self> {
         config.ensure_secrets().map_err(|fault| anyhow::anyhow!("{fault}"))?;
-        let key = config.secret_key_bytes().context("BERTH_SECRET_KEY is not 32 bytes in base64")?;
+        let sealer = config.sealer().context("BERTH_SECRET_KEY is not 32 bytes in base64")?;
         let settings = Settings {
             url: config.database.url.0.clone(),
             retries: config.database.max_retries,
@@ -53,17 +58,20 @@ impl Ctx {
             max_connections: 16,
         };
         let db = Db::connect(&settings, clock.clone()).await?;
-        Ok(Self::new(config, db, clock, Sealer::new(&key)))
+        Ok(Self::new(config, db, clock, sealer))
     }
 
     /// Puts the parts together.
     pub fn new(config: Config, db: Db, clock: Clock, sealer: Sealer) -> Self {
         let changed = broadcast::Sender::new(256);
+        let token_file = config.key_files.jwt.then(|| config.jwt_key_file());
+        let tokens = config.token_ring().and_then(|ring| Watched::new(ring, token_file, Some));
         Self(Arc::new(Parts {
             config,
             db,
             clock,
             sealer,
+            tokens,
             wake: Notify::new(),
             news: Notify::new(),
             changed,

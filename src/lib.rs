@@ -63,6 +63,9 @@ pub mod reservations;
 /// Terminals on machines, in the browser.
 pub mod terminals;
 
+/// A copy of the database in one file, and back.
+pub mod backup;
+
 /// The clockwork: what runs when.
 pub mod scheduler;
 

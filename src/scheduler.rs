@@ -34,6 +34,7 @@ pub static KINDS: &[&Kind] = &[
     &CLEAN_RETRY,
     &REMIND,
     &PRUNE,
+    &audit::SEAL,
 ];
 
 static EXPIRE: Kind = Kind { name: "tick.expire", run: |ctx, claim| Box::pin(expire(ctx, claim)) };
@@ -82,7 +83,7 @@ async fn prune(ctx: Ctx, _: Claim) -> anyhow::Result<Next> {
     accounts::prune(&mut tx, now).await?;
     terminals::prune(&mut tx, now - 86_400_000).await?;
     machines::prune_moves(&mut tx, now - KEEP_HISTORY).await?;
-    audit::prune(&mut tx, now - KEEP_AUDIT).await?;
+    audit::prune(&ctx, &mut tx, now - KEEP_AUDIT).await?;
     tx.commit().await?;
     reservations::jobs::prune(&ctx, now - KEEP_HISTORY).await?;
     Ok(Next::Done)
@@ -124,7 +125,25 @@ async fn clockwork(ctx: &Ctx) -> anyhow::Result<JobScheduler> {
         .with_context(|| format!("the cron line `{line}` of schedule.{name} is not understood"))?;
         scheduler.add(job).await?;
     }
+    let ctx = ctx.clone();
+    let job = Job::new_async(CHAIN, move |_, _| {
+        let ctx = ctx.clone();
+        Box::pin(async move {
+            if let Err(error) = ask_to_chain(&ctx).await {
+                tracing::warn!(%error, "cannot see whether the audit waits to be chained");
+            }
+        })
+    })?;
+    scheduler.add(job).await?;
     Ok(scheduler)
+}
+
+/// When new entries of the audit are looked for: every second. No setting: it is cheap, and late is unsafe.
+const CHAIN: &str = "* * * * * *";
+
+/// Asks for the job that chains the audit if there is something to chain: idle costs one look.
+async fn ask_to_chain(ctx: &Ctx) -> sqlx::Result<()> {
+    if audit::waiting(ctx).await? { ask(ctx, &audit::SEAL).await } else { Ok(()) }
 }
 
 /// Asks for a tick.
@@ -141,7 +160,7 @@ pub async fn serve(config: Config, stop: CancellationToken) -> anyhow::Result<()
     let patience = Duration::from_secs(2);
     loop {
         match ctx.db.schema().await {
-            Ok(Schema::Current) => break,
+            Ok(Schema::Current | Schema::Newer) => break,
             Ok(Schema::Behind(missing)) => {
                 tracing::info!(
                     missing,

@@ -4,11 +4,12 @@ use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{Error, model::digest};
+use super::Error;
 use crate::{
     clock::Millis,
     ctx::Ctx,
     ids::{AccountId, SessionId},
+    seal::ring::{Ring, Watched, key_id},
 };
 
 const ISSUER: &str = "berth";
@@ -40,15 +41,29 @@ pub(super) fn sign(ctx: &Ctx, account: AccountId, session: SessionId) -> Result<
         iat: now,
         exp: now.saturating_add(i64::try_from(life).unwrap_or(i64::MAX)),
     };
-    let secret = secret(ctx)?;
-    let header = Header { kid: Some(key_id(secret)), ..Header::new(Algorithm::HS256) };
-    let token = jsonwebtoken::encode(&header, &claims, &EncodingKey::from_secret(secret.as_bytes()));
+    let ring = keys(ctx)?.fresh();
+    let header = Header { kid: Some(key_id(&ring.current)), ..Header::new(Algorithm::HS256) };
+    let token = jsonwebtoken::encode(&header, &claims, &EncodingKey::from_secret(ring.current.as_bytes()));
     Ok((token.map_err(|error| Error::Broken(format!("signing a token: {error}")))?, life))
 }
 
 /// What a token says, if we signed it and it has not expired.
 pub(super) fn read(ctx: &Ctx, token: &str) -> Result<Claims, Error> {
-    read_with(secret(ctx)?, token, ctx.clock.now())
+    let (keys, now) = (keys(ctx)?, ctx.clock.now());
+    let known = keys.get();
+    read_with_any(&known, token, now).or_else(|error| {
+        // It may be of a key that another process has made meanwhile.
+        let fresh = keys.fresh();
+        if std::sync::Arc::ptr_eq(&known, &fresh) { Err(error) } else { read_with_any(&fresh, token, now) }
+    })
+}
+
+/// Tries the key that signs, then those of before as long as they count.
+fn read_with_any(ring: &Ring, token: &str, now: Millis) -> Result<Claims, Error> {
+    let until = ring.until.iter().filter(|(until, _)| now < *until).map(|(_, key)| key);
+    let keys = [&ring.current].into_iter().chain(&ring.previous).chain(until);
+    let mut read = keys.map(|key| read_with(key, token, now));
+    read.find(Result::is_ok).unwrap_or(Err(Error::BadToken))
 }
 
 fn read_with(secret: &str, token: &str, now: Millis) -> Result<Claims, Error> {
@@ -66,14 +81,9 @@ fn read_with(secret: &str, token: &str, now: Millis) -> Result<Claims, Error> {
     if is_ours && is_alive { Ok(data.claims) } else { Err(Error::BadToken) }
 }
 
-fn secret(ctx: &Ctx) -> Result<&str, Error> {
-    let secret = ctx.config.auth.jwt_secret.as_ref().map(|secret| secret.0.as_str());
-    secret.filter(|secret| !secret.is_empty()).ok_or_else(|| Error::Broken("no secret signs tokens".into()))
-}
-
-/// Names a secret without telling it.
-fn key_id(secret: &str) -> String {
-    digest(&format!("berth key id:{secret}"))[..8].to_owned()
+fn keys(ctx: &Ctx) -> Result<&Watched<Ring>, Error> {
+    let keys = ctx.tokens.as_ref().filter(|keys| !keys.get().current.is_empty());
+    keys.ok_or_else(|| Error::Broken("no secret signs tokens".into()))
 }
 
 #[cfg(test)]
@@ -110,6 +120,17 @@ mod tests {
         ] {
             assert!(read_with("k", &wrong, 1_500_000).is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn a_key_of_before_proves_tokens_until_its_time_is_over() {
+        let good = token(Algorithm::HS256, "old", |_| ());
+        let ring = Ring { until: vec![(1_800_000, "old".into())], ..Ring::of("new".into()) };
+        assert!(read_with_any(&ring, &good, 1_500_000).is_ok());
+        assert!(read_with_any(&ring, &good, 1_800_000).is_err());
+        let by_setting = Ring { previous: vec!["old".into()], ..Ring::of("new".into()) };
+        assert!(read_with_any(&by_setting, &good, 1_999_999).is_ok());
+        assert!(read_with_any(&Ring::of("new".into()), &good, 1_500_000).is_err());
     }
 
     #[test]

@@ -1,11 +1,21 @@
 //! `/api/audit`.
 
-use axum::extract::State;
+use axum::{
+    body::Body,
+    extract::State,
+    http::header,
+    response::{IntoResponse, Response},
+};
+use futures_util::{StreamExt, stream};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::{Admin, store};
+use super::{
+    Admin,
+    chain::{Break, Place},
+    check, store,
+};
 use crate::{
     clock::rfc3339,
     ctx::Ctx,
@@ -14,7 +24,7 @@ use crate::{
 
 /// The routes of this slice.
 pub fn routes() -> OpenApiRouter<Ctx> {
-    OpenApiRouter::new().routes(routes!(list_audit))
+    OpenApiRouter::new().routes(routes!(list_audit)).routes(routes!(verify_audit)).routes(routes!(export_audit))
 }
 
 #[derive(Debug, Deserialize, IntoParams)]
@@ -79,6 +89,60 @@ async fn list_audit(
         request_id: row.request_id,
         peer: row.peer,
     })))
+}
+
+/// Whether the chain of the audit holds.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+pub struct Verdict {
+    /// `intact` or `broken`.
+    pub status: String,
+    /// How many entries were looked at and hold.
+    pub entries: i64,
+    /// How many entries are not chained yet; a running server chains them within seconds.
+    pub unchained: i64,
+    /// The last entry that was pruned, or number 0; the first that is left follows it.
+    pub base: Place,
+    /// The last entry of the chain. Keep it elsewhere and give it as `anchor` later.
+    pub head: Place,
+    /// Where it breaks, if it does.
+    pub broken: Option<Break>,
+}
+
+impl Verdict {
+    pub(super) fn new(base: Place, head: Place, entries: i64, unchained: i64, broken: Option<Break>) -> Self {
+        let status = if broken.is_some() { "broken" } else { "intact" }.to_owned();
+        Self { status, entries, unchained, base, head, broken }
+    }
+}
+
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+struct Anchor {
+    /// A place that was known before, as `NUMBER:HASH`; it must still be in the chain.
+    anchor: Option<String>,
+}
+
+/// Goes along the whole chain and says where it breaks.
+#[utoipa::path(get, path = "/api/audit/verify", operation_id = "verify_audit", tag = "audit", params(Anchor),
+    security(("bearer" = [])),
+    responses((status = 200, body = Verdict), (status = 403, body = ProblemBody), (status = 422, body = ProblemBody)))]
+async fn verify_audit(State(ctx): State<Ctx>, _: Admin, Query(query): Query<Anchor>) -> Result<Json<Verdict>> {
+    let anchor = query
+        .anchor
+        .as_deref()
+        .map(|text| text.parse::<Place>().map_err(|detail| Problem::invalid("invalid-anchor", "/anchor", detail)));
+    Ok(Json(check::verify(&ctx, anchor.transpose()?.as_ref()).await?))
+}
+
+/// The chain as JSON lines: its ends, then every entry with its hash.
+#[utoipa::path(get, path = "/api/audit/export", operation_id = "export_audit", tag = "audit",
+    security(("bearer" = [])),
+    responses((status = 200, body = String, content_type = "application/x-ndjson"), (status = 403, body = ProblemBody)))]
+async fn export_audit(State(ctx): State<Ctx>, _: Admin) -> Result<Response> {
+    let header = check::export(&ctx).await?;
+    let first = serde_json::to_string(&header).map_err(Problem::internal)? + "\n";
+    let lines = stream::once(async { Ok(first) }).chain(check::pages(ctx, header));
+    Ok(([(header::CONTENT_TYPE, "application/x-ndjson")], Body::from_stream(lines)).into_response())
 }
 
 fn moment(text: &str) -> Result<i64> {

@@ -3,15 +3,22 @@
 //! An entry is written in the transaction of the change it tells of, so neither exists without the other.
 //! Secrets never go into it. [`Actor`] is defined here, below everybody who acts; how a request proves to be
 //! somebody's is the accounts' business.
+//!
+//! Entries are chained by their hashes ([`chain`]) by a job a moment after they were written, never by who writes
+//! them: a number in sequence would make every change of the pool wait for every other.
 
 mod actor;
 mod api;
+pub mod chain;
+mod check;
+mod seal;
 mod store;
 
 pub use self::{
     actor::{Actor, Admin, Role, Via},
-    api::{AuditView, routes},
-    store::prune,
+    api::{AuditView, Verdict, routes},
+    check::{Exported, accept, export, pages, verify},
+    seal::{SEAL, mark_owner, prune, seal_all, waiting},
 };
 use crate::{db::Tx, http};
 

@@ -1,8 +1,8 @@
 //! Help: topics that belong to no command, the reference page, completions.
 
-use std::fmt::Write;
+use std::{fmt::Write, path::PathBuf};
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use clap::{Args, Command};
 use clap_complete::Shell;
 
@@ -66,6 +66,47 @@ berth completions zsh > ~/.zfunc/_berth\n  berth completions fish > ~/.config/fi
 pub struct CompletionsArgs {
     /// Which shell
     shell: Shell,
+}
+
+/// Write the manual pages into a folder
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  berth man --dir /usr/local/share/man/man1\n  berth man --dir /tmp/man && man -l /tmp/man/berth-reserve.1"
+)]
+pub struct ManArgs {
+    /// The folder; it is made if it is not there
+    #[arg(long, value_name = "DIR")]
+    dir: PathBuf,
+}
+
+/// Runs `berth man`.
+pub fn man(args: &ManArgs, root: Command) -> Result<()> {
+    let failed = || format!("cannot write into `{}`", args.dir.display());
+    std::fs::create_dir_all(&args.dir).with_context(failed)?;
+    for (name, page) in pages(root)? {
+        std::fs::write(args.dir.join(name), page).with_context(failed)?;
+    }
+    Ok(())
+}
+
+/// Every manual page: the name of its file, and what stands in it. The same program makes the same pages at any time.
+pub fn pages(root: Command) -> Result<Vec<(String, Vec<u8>)>> {
+    let mut root = root.disable_help_subcommand(true);
+    root.build();
+    let mut all = Vec::new();
+    page(&root, &mut all)?;
+    Ok(all)
+}
+
+fn page(command: &Command, all: &mut Vec<(String, Vec<u8>)>) -> Result<()> {
+    let man = clap_mangen::Man::new(command.clone())
+        .source(concat!("berth ", env!("CARGO_PKG_VERSION")))
+        .manual("Berth")
+        .date("");
+    let mut text = Vec::new();
+    man.render(&mut text)?;
+    all.push((man.get_filename(), text));
+    command.get_subcommands().filter(|one| !one.is_hide_set()).try_for_each(|one| page(one, all))
 }
 
 /// Runs `berth help`.
@@ -193,6 +234,21 @@ mod tests {
             let script = String::from_utf8(script).unwrap();
             assert!(script.contains("release-all") && script.contains("whoami"), "{shell}");
         }
+    }
+
+    #[test]
+    fn every_command_has_a_manual_page_and_the_same_one_each_time() {
+        let pages = pages(Cli::command()).unwrap();
+        let text = |name: &str| {
+            let page = pages.iter().find(|(file, _)| file == name);
+            String::from_utf8(page.unwrap_or_else(|| panic!("no {name}")).1.clone()).unwrap()
+        };
+        assert!(text("berth.1").contains(".SH SYNOPSIS"));
+        assert!(text("berth-machines-add.1").contains("berth machines add"), "{}", text("berth-machines-add.1"));
+        assert!(text("berth-backup-restore.1").contains("replace"));
+        assert_eq!(pages, super::pages(Cli::command()).unwrap());
+        let names: std::collections::BTreeSet<&String> = pages.iter().map(|(name, _)| name).collect();
+        assert_eq!(names.len(), pages.len());
     }
 
     #[test]

@@ -13,7 +13,8 @@ use super::{
 use crate::{
     clock::Clock,
     config::{self, Config},
-    db::{self, Db},
+    ctx::Ctx,
+    db::{self, Db, Schema},
     server, telemetry,
 };
 
@@ -35,10 +36,17 @@ berth config check\n  BERTH_ENV=production berth config check"
 /// Bring the database's schema up to date
 #[derive(Debug, Args)]
 #[command(
-    after_help = "`berth serve` does the same at its start. Any number of processes may do it at once.\n\nExample:\n  \
-DATABASE_URL=mysql://berth@localhost/berth berth migrate"
+    after_help = "`berth serve` does the same at its start. Any number of processes may do it at once. The schema only goes \
+forward; servers of the version before go on working beside those of this one.\n\n--check changes nothing. Its exit codes: \
+0 current, 10 behind (what would run is listed), 11 newer than this berth but still good for it, 12 too new for it; 6 the \
+database cannot be reached.\n\nExamples:\n  DATABASE_URL=mysql://berth@localhost/berth berth migrate\n  berth migrate \
+--check --output json"
 )]
-pub struct MigrateArgs {}
+pub struct MigrateArgs {
+    /// Change nothing; say by the exit code how the schema stands, and list what would run
+    #[arg(long)]
+    check: bool,
+}
 
 /// Run the server
 #[derive(Debug, Args)]
@@ -103,19 +111,71 @@ pub async fn serve(_args: ServeArgs) -> Result<()> {
     server::serve(config).await
 }
 
+/// The database that the settings name, with the keys, for a command that works without a server.
+pub async fn database() -> Result<Ctx> {
+    let config = Config::load().map_err(|faults| refuse(&faults.0))?;
+    let ctx = Ctx::connect(config, Clock::default()).await?;
+    match ctx.db.schema().await.context("cannot read the database's schema")? {
+        Schema::Current => Ok(ctx),
+        Schema::Behind(_) => anyhow::bail!("the database's schema is older than this berth; run `berth migrate` first"),
+        Schema::Newer | Schema::Ahead => {
+            anyhow::bail!("the database's schema is newer than this berth; use the newer one")
+        }
+    }
+}
+
 /// Runs `berth migrate`.
-pub async fn migrate(_args: MigrateArgs) -> Result<()> {
+pub async fn migrate(args: MigrateArgs, options: &ClientOptions) -> Result<()> {
     let config = Config::load().map_err(|faults| refuse(&faults.0))?;
     let settings = db::Settings {
         url: config.database.url.0.clone(),
-        retries: config.database.max_retries,
+        retries: if args.check { 1 } else { config.database.max_retries },
         retry_every: config.database.retry,
         max_connections: 2,
     };
-    let db = Db::connect(&settings, Clock::default()).await.context("cannot reach the database")?;
+    if args.check && db::is_absent(&settings.url) {
+        // Connecting would make the file.
+        return show_schema(Schema::Behind(db::migrations().len()), &[], options);
+    }
+    let connected = Db::connect(&settings, Clock::default()).await;
+    let db = connected.map_err(|error| Fault::Unreachable(format!("cannot reach the database: {error}")))?;
+    if args.check {
+        let unreadable = |error| Fault::Unreachable(format!("cannot read the database's schema: {error}"));
+        let schema = db.schema().await.map_err(unreadable)?;
+        let applied = db.applied().await.map_err(unreadable)?;
+        return show_schema(schema, &applied, options);
+    }
     db.migrate().await.context("the schema is as it was")?;
     say("the database's schema is up to date");
     Ok(())
+}
+
+fn show_schema(schema: Schema, applied: &[i64], options: &ClientOptions) -> Result<()> {
+    let known = db::migrations();
+    let missing: Vec<_> = known.iter().filter(|migration| !applied.contains(&migration.version)).collect();
+    let foreign: Vec<i64> =
+        applied.iter().copied().filter(|version| known.iter().all(|known| known.version != *version)).collect();
+    let (word, code, meaning) = match schema {
+        Schema::Current => ("current", 0, "nothing is to be done"),
+        Schema::Behind(_) => ("behind", 10, "run `berth migrate`, or start `berth serve`, which does it"),
+        Schema::Newer => ("newer", 11, "a newer berth has migrated it; this one still works beside it"),
+        Schema::Ahead => ("ahead", 12, "it belongs to a newer berth; this one does not start with it"),
+    };
+    let would_run: Vec<Value> = missing.iter().map(|one| json!({"version": one.version, "name": one.name})).collect();
+    let seen =
+        json!({"status": word, "meaning": meaning, "applied": applied, "would_run": would_run, "unknown": foreign});
+    options.out().show(&seen, || {
+        let mut rows = Rows::fields();
+        rows.field("status", format!("{word}: {meaning}"));
+        for one in &missing {
+            rows.field("would run", format!("{:04} {}", one.version, one.name));
+        }
+        for version in &foreign {
+            rows.field("unknown here", format!("{version:04}"));
+        }
+        Ok(rows)
+    })?;
+    if code == 0 { Ok(()) } else { Err(Fault::Said(code).into()) }
 }
 
 #[cfg(test)]

@@ -1,10 +1,12 @@
 //! The command line.
 //!
 //! `mod.rs` is the tree of commands and where each goes; a file holds one family. Commands that concern the pool
-//! talk to the server by HTTP and know nothing else of it; `playbook`, `config`, `serve` and `migrate` work here.
+//! talk to the server by HTTP and know nothing else of it; `playbook`, `config`, `serve`, `migrate`, `backup`, `keys` and
+//! `service` work here.
 
 mod account;
 mod audit;
+mod backup;
 mod call;
 mod client;
 mod client_options;
@@ -15,6 +17,7 @@ mod fault;
 mod health;
 mod help;
 mod history;
+mod keys;
 mod local;
 mod machines;
 mod output;
@@ -24,6 +27,7 @@ mod profile;
 mod register;
 mod reservations;
 mod runs;
+mod service;
 mod ssh;
 mod terminal;
 mod users;
@@ -85,6 +89,16 @@ enum Command {
     Serve(local::ServeArgs),
     Migrate(local::MigrateArgs),
     Health(health::Args),
+    /// Backups of the database: create, verify, restore
+    #[command(subcommand)]
+    Backup(backup::Command),
+    /// The server's keys: status, rotate, forget
+    #[command(subcommand)]
+    Keys(keys::Command),
+    /// Berth as a service of systemd: install, uninstall, status
+    #[command(subcommand)]
+    Service(service::Command),
+    Man(help::ManArgs),
     Completions(help::CompletionsArgs),
     Help(help::HelpArgs),
     #[command(name = "help-markdown", hide = true)]
@@ -151,8 +165,12 @@ async fn run(cli: Cli) -> Result<()> {
         Command::Playbook(command) => command.run(&options).await,
         Command::Config(command) => local::config(&command, &options),
         Command::Serve(args) => local::serve(args).await,
-        Command::Migrate(args) => local::migrate(args).await,
         Command::Health(args) => health::run(&args).await,
+        Command::Migrate(args) => local::migrate(args, &options).await,
+        Command::Backup(command) => backup::run(command, &options).await,
+        Command::Keys(command) => keys::run(command, &options).await,
+        Command::Service(command) => service::run(command, &options),
+        Command::Man(args) => help::man(&args, Cli::command()),
         Command::Completions(args) => help::completions(&args, Cli::command()),
         Command::Help(args) => help::run(&args, Cli::command()),
         Command::HelpMarkdown => output::print(&help::markdown(Cli::command())),

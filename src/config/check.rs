@@ -1,15 +1,22 @@
 //! What is wrong with settings that are readable: rules between them, and production's.
 
-use super::{Config, DEFAULT_PASSWORD, Fault, Remote, keys::decode_key};
+use super::{
+    Config, DEFAULT_PASSWORD, Fault, Remote,
+    keys::{are_keys, are_previous},
+};
 
 /// Every fault of these settings, warnings included; Berth starts only when none is fatal.
 pub fn check(config: &Config) -> Vec<Fault> {
     let mut faults = config.warnings.clone();
     let key_hint = "set it to the output of `openssl rand -base64 32`";
     if let Some(key) = &config.secret_key
-        && decode_key(&key.0).is_none()
+        && !are_keys(&key.0)
     {
         faults.push(Fault::error("BERTH_SECRET_KEY", "is not the base64 of 32 bytes", key_hint));
+    }
+    if config.secret_key_previous.as_ref().is_some_and(|keys| !are_previous(&keys.0)) {
+        let fix = "set it to the BERTH_SECRET_KEY of before, or unset it";
+        faults.push(Fault::error("BERTH_SECRET_KEY_PREVIOUS", "holds what is not the base64 of 32 bytes", fix));
     }
     if config.metrics_listen == Some(config.listen) {
         let fix = "give them different ports, or leave BERTH_METRICS_LISTEN empty";

@@ -12,6 +12,7 @@ mod settings;
 mod tests;
 
 pub use check::check;
+pub use keys::KeyFiles;
 pub use pools::Pool;
 pub use read::Env;
 pub use settings::example;
@@ -42,6 +43,10 @@ pub struct Config {
     pub public_url: String,
     /// Base64 of the 32 bytes that encrypt credentials at rest. Set after [`Config::ensure_secrets`].
     pub secret_key: Option<Secret>,
+    /// Keys of before, which still open what they sealed.
+    pub secret_key_previous: Option<Secret>,
+    /// Which keys came from files.
+    pub key_files: KeyFiles,
     /// Networks whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<IpNet>,
     /// Who may make an account.
@@ -125,6 +130,8 @@ pub struct Database {
 pub struct Auth {
     /// Signs access tokens. Set after [`Config::ensure_secrets`].
     pub jwt_secret: Option<Secret>,
+    /// The secret of before, whose tokens still count.
+    pub jwt_secret_previous: Option<Secret>,
     /// Life of an access token.
     pub jwt_expires: Duration,
     /// Life of a session that is not used.
@@ -370,6 +377,8 @@ impl Config {
             metrics_listen: metrics,
             public_url: r.text("public_url").trim_end_matches('/').to_owned(),
             secret_key: r.is_set("secret_key").then(|| Secret(r.text("secret_key").trim().to_owned())),
+            secret_key_previous: r.is_set("secret_key_previous").then(|| Secret(r.text("secret_key_previous"))),
+            key_files: KeyFiles::default(),
             trusted_proxies,
             registration: r.parsed("registration", Registration::Closed, "write open, approval or closed"),
             remote: r.parsed("remote", Remote::Ssh, "write ssh or fake"),
@@ -381,6 +390,9 @@ impl Config {
             },
             auth: Auth {
                 jwt_secret: r.is_set("auth.jwt_secret").then(|| Secret(r.text("auth.jwt_secret"))),
+                jwt_secret_previous: r
+                    .is_set("auth.jwt_secret_previous")
+                    .then(|| Secret(r.text("auth.jwt_secret_previous"))),
                 jwt_expires: minutes(r.number("auth.jwt_expires_minutes", 1, 44_640)),
                 session: minutes(r.number("auth.session_days", 1, 3650) * 1440),
                 admin_username: r.text("auth.admin_username"),

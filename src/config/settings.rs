@@ -56,6 +56,12 @@ pub const SETTINGS: &[Setting] = &[
         "\"(base64 of 32 bytes)\"",
         "encrypts credentials at rest; unset: the file secret.key in data_dir, made on first start",
     ),
+    secret(
+        "secret_key_previous",
+        "BERTH_SECRET_KEY_PREVIOUS",
+        "\"(base64 of 32 bytes)\"",
+        "keys of before, which still open what they encrypted; see `berth keys rotate`",
+    ),
     plain(
         "trusted_proxies",
         "BERTH_TRUSTED_PROXIES",
@@ -83,6 +89,12 @@ pub const SETTINGS: &[Setting] = &[
         "JWT_SECRET",
         "\"(32 bytes or more)\"",
         "signs access tokens; unset in development: the file jwt.key in data_dir",
+    ),
+    secret(
+        "auth.jwt_secret_previous",
+        "JWT_SECRET_PREVIOUS",
+        "\"(32 bytes or more)\"",
+        "the secret of before, whose tokens count until they expire",
     ),
     plain("auth.jwt_expires_minutes", "JWT_EXPIRES_MINUTES", "60", "life of an access token"),
     plain("auth.session_days", "BERTH_SESSION_DAYS", "14", "life of a session that is not used"),

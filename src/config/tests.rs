@@ -154,7 +154,7 @@ fn keys_are_made_once_and_only_the_owner_reads_them() {
     let (mut first, mut second) = (load("", &pairs).unwrap(), load("", &pairs).unwrap());
     first.ensure_secrets().unwrap();
     second.ensure_secrets().unwrap();
-    assert!(first.secret_key_bytes().is_some());
+    assert!(first.sealer().is_some());
     assert_eq!(first.secret_key, second.secret_key);
     assert_eq!(first.auth.jwt_secret, second.auth.jwt_secret);
     assert_ne!(first.secret_key, first.auth.jwt_secret);

@@ -15,8 +15,35 @@ pub enum Schema {
     Current,
     /// Migrations are missing; so many.
     Behind(usize),
-    /// A newer Berth has been here.
+    /// A newer Berth has been here, whose schema is still good for this program.
+    Newer,
+    /// A newer Berth has been here, and this program would not understand what it finds.
     Ahead,
+}
+
+/// One step of the schema.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Migration {
+    /// Its number.
+    pub version: i64,
+    /// What it is about.
+    pub name: String,
+}
+
+/// Every step this program knows, in their order.
+pub fn migrations() -> Vec<Migration> {
+    let one = |step: &sqlx::migrate::Migration| Migration { version: step.version, name: step.description.to_string() };
+    MIGRATIONS.iter().map(one).collect()
+}
+
+/// Whether this program knows a step of the schema.
+pub fn knows_step(version: i64) -> bool {
+    MIGRATIONS.iter().any(|step| step.version == version)
+}
+
+/// Whether the address names an SQLite file that is not there; connecting would make it.
+pub fn is_absent(url: &str) -> bool {
+    url.starts_with("sqlite:") && !file_of(url).exists()
 }
 
 /// Why the database was not migrated.
@@ -28,6 +55,9 @@ pub enum MigrateError {
     /// The database refused.
     #[error("the database refused: {0}")]
     Database(#[from] sqlx::Error),
+    /// A newer Berth has been here.
+    #[error("the database belongs to a newer Berth whose schema this one does not understand; use the newer one")]
+    TooNew,
     /// Another process has been migrating for a minute.
     #[error("another process holds the migration lock for more than a minute; wait for it, or end it")]
     Locked,
@@ -39,8 +69,17 @@ pub enum MigrateError {
 impl Db {
     /// Brings the schema up to date. Any number of processes may call it at once: they take turns.
     pub async fn migrate(&self) -> Result<(), MigrateError> {
+        let mut alone = self.alone().await?;
+        let outcome = alone.migrate().await;
+        alone.end().await;
+        outcome
+    }
+
+    /// Waits until no other process migrates, and keeps all others from it: no server starts meanwhile.
+    pub async fn alone(&self) -> Result<Alone, MigrateError> {
         let mut conn = self.read().await?.detach();
-        let outcome = match self.dialect() {
+        let dialect = self.dialect();
+        let lock = match dialect {
             Dialect::Sqlite => {
                 let path = file_of(self.url()).with_extension("migrate.lock");
                 let lock = File::create(path).map_err(MigrateError::LockFile)?;
@@ -48,9 +87,7 @@ impl Db {
                     .await
                     .expect("locking does not panic")
                     .map_err(MigrateError::LockFile)?;
-                let outcome = apply(&mut conn).await;
-                drop(lock);
-                outcome
+                Some(lock)
             }
             Dialect::MySql => {
                 // sqlx's own lock waits without end, which MariaDB answers with null.
@@ -58,37 +95,86 @@ impl Db {
                 if got.try_get::<Option<i64>, _>(0)? != Some(1) {
                     return Err(MigrateError::Locked);
                 }
-                choose_collation(&mut conn).await?;
-                apply(&mut conn).await
+                None
             }
         };
-        // Closing the connection frees the lock whatever happened.
-        let _ = conn.close().await;
-        outcome
+        Ok(Alone { conn, dialect, _lock: lock })
     }
 
     /// How far the database is from what this program needs.
     pub async fn schema(&self) -> sqlx::Result<Schema> {
         let mut conn = self.read().await?;
-        let applied =
-            sqlx::query("select version from _sqlx_migrations where success = true").fetch_all(&mut *conn).await;
-        let Ok(rows) = applied else {
+        let Ok(applied) = applied(&mut conn).await else {
             self.ping().await?;
             return Ok(Schema::Behind(MIGRATIONS.iter().count()));
         };
-        let versions = rows.iter().map(|row| row.try_get::<i64, _>(0)).collect::<sqlx::Result<Vec<_>>>()?;
         let known: Vec<i64> = MIGRATIONS.iter().map(|migration| migration.version).collect();
-        if versions.iter().any(|version| !known.contains(version)) {
-            return Ok(Schema::Ahead);
+        if applied.iter().any(|version| !known.contains(version)) {
+            let whole = known.iter().all(|version| applied.contains(version));
+            return Ok(if whole && is_good_for(&mut conn, &known).await? { Schema::Newer } else { Schema::Ahead });
         }
-        match known.len() - versions.len() {
+        match known.len() - applied.len() {
             0 => Ok(Schema::Current),
             missing => Ok(Schema::Behind(missing)),
         }
     }
+
+    /// The numbers of the steps that were done; none where there is no schema yet.
+    pub async fn applied(&self) -> sqlx::Result<Vec<i64>> {
+        let mut conn = self.read().await?;
+        match applied(&mut conn).await {
+            Ok(versions) => Ok(versions),
+            Err(_) => self.ping().await.map(|()| Vec::new()),
+        }
+    }
+}
+
+/// The right to change the schema, held by one process at a time until it is dropped.
+#[derive(Debug)]
+pub struct Alone {
+    conn: AnyConnection,
+    dialect: Dialect,
+    _lock: Option<File>,
+}
+
+impl Alone {
+    /// Brings the schema up to date.
+    pub async fn migrate(&mut self) -> Result<(), MigrateError> {
+        if self.dialect == Dialect::MySql {
+            choose_collation(&mut self.conn).await?;
+        }
+        apply(&mut self.conn).await
+    }
+
+    /// Gives the right back. Closing the connection frees the lock whatever happened.
+    pub async fn end(self) {
+        let _ = self.conn.close().await;
+    }
+}
+
+async fn applied(conn: &mut AnyConnection) -> sqlx::Result<Vec<i64>> {
+    let text = "select version from _sqlx_migrations where success = true order by version";
+    let rows = sqlx::query(text).fetch_all(conn).await?;
+    rows.iter().map(|row| row.try_get::<i64, _>(0)).collect()
+}
+
+/// Whether a newer schema is good for a program that knows these steps.
+async fn is_good_for(conn: &mut AnyConnection, known: &[i64]) -> sqlx::Result<bool> {
+    let row = sqlx::query("select oldest from schema_floor where id = 1").fetch_optional(conn).await?;
+    let oldest = row.map(|row| row.try_get::<i64, _>(0)).transpose()?;
+    Ok(oldest.is_some_and(|oldest| known.last().is_some_and(|last| oldest <= *last)))
 }
 
 async fn apply(conn: &mut AnyConnection) -> Result<(), MigrateError> {
+    let known: Vec<i64> = MIGRATIONS.iter().map(|migration| migration.version).collect();
+    let there = applied(conn).await.unwrap_or_default();
+    if there.iter().any(|version| !known.contains(version)) {
+        if known.iter().any(|version| !there.contains(version)) {
+            return Err(MigrateError::TooNew);
+        }
+        // Side by side, or a step back to the version before: the newer schema is good for both.
+        return if is_good_for(conn, &known).await? { Ok(()) } else { Err(MigrateError::TooNew) };
+    }
     let migrator = Migrator { locking: false, migrations: Cow::Borrowed(&MIGRATIONS.migrations), ..Migrator::DEFAULT };
     Ok(migrator.run_direct(None, conn, false).await?)
 }

@@ -5,7 +5,9 @@
 //! (`docs/SQL.md`). Deliberately absent: an ORM, a query builder, compile-time checked queries.
 
 mod connect;
+pub mod copy;
 mod durable;
+pub mod keyed;
 mod migrate;
 
 use std::{
@@ -22,7 +24,7 @@ use tokio::sync::{Mutex, OwnedMutexGuard};
 use self::durable::Durable;
 pub use self::{
     connect::{ConnectError, Settings},
-    migrate::{MigrateError, Schema},
+    migrate::{Alone, MigrateError, Migration, Schema, is_absent, knows_step, migrations},
 };
 use crate::{
     clock::{Clock, Millis},

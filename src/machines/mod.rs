@@ -23,7 +23,7 @@ mod target;
 mod views;
 mod yaml;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 pub use self::{
     admin::{Patch, check, create, quarantine, release, remove, update},
@@ -45,7 +45,7 @@ pub use self::{
 use crate::{
     clock::rfc3339,
     db::{Dialect, Lock, Tx},
-    ids::LeaseId,
+    ids::{LeaseId, MachineId},
     notifications::{self, News},
 };
 
@@ -185,6 +185,34 @@ pub async fn shift(tx: &mut Tx, machine: &Machine, to: State, why: Change) -> sq
         tell_admins(tx, &after).await?;
     }
     Ok(Some(after))
+}
+
+/// Marks every machine as touched, because the database was restored and may know less than is true; those that no
+/// reservation has are are not in `had` are set aside. Answers all that are to be looked at.
+pub async fn doubt(tx: &mut Tx, why: &str, had: &HashSet<MachineId>) -> sqlx::Result<Vec<MachineId>> {
+    let now = tx.now;
+    let mut doubtful = Vec::new();
+    for machine in store::lock_all(tx).await? {
+        if machine.state == State::Retired {
+            continue;
+        }
+        let mut after = Machine { epoch: machine.epoch + 1, ..machine.clone() };
+        after.touched_at = after.touched_at.or(Some(now));
+        if !had.contains(&machine.id) {
+            after.held_by = None;
+            after.next_try = Some(now);
+            after.deadline = None;
+            after.reason = Some(why.to_owned());
+            if machine.state != State::Maintenance {
+                (after.state, after.state_since) = (State::Quarantined, now);
+            }
+        }
+        if store::swap(tx, machine.epoch, &after).await? {
+            doubtful.push(machine.id);
+        }
+    }
+    tx.announce();
+    Ok(doubtful)
 }
 
 /// Tells admins of a machine that was set aside, with the reason. Later tries that fail are not news.

@@ -7,6 +7,7 @@
 pub mod api;
 mod clean;
 mod create;
+mod inspect;
 mod model;
 mod record;
 pub mod store;
@@ -21,6 +22,7 @@ use tokio_util::sync::CancellationToken;
 pub use self::{
     clean::Cleaner,
     create::{Survey, create, survey},
+    inspect::{Inspection, Stranger, inspect},
     model::{Baseline, Person, RunKind, RunState},
     record::{Counts, Recorder},
 };

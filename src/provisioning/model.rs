@@ -83,6 +83,15 @@ impl Baseline {
         self.0.iter().any(|line| line.starts_with(&start))
     }
 
+    /// Every account with its uid and its comment.
+    pub fn accounts(&self) -> impl Iterator<Item = (&str, i64, &str)> {
+        self.0.iter().filter_map(|line| {
+            let mut fields = line.strip_prefix("passwd ")?.split(':');
+            let (name, uid) = (fields.next()?, fields.nth(1)?.parse().ok()?);
+            Some((name, uid, fields.nth(1).unwrap_or_default()))
+        })
+    }
+
     /// What differs from `later`, in words; nothing when they are the same.
     pub fn differences(&self, later: &Self) -> Vec<String> {
         let gone = self.0.difference(&later.0).map(|line| format!("missing: {}", shorten(line)));

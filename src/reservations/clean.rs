@@ -231,20 +231,20 @@ async fn call_the_next(tx: &mut Tx, pool: &str) -> sqlx::Result<()> {
     Ok(())
 }
 
-/// A quarantined machine that a reservation has touched is cleaned; one that none has touched is checked.
+/// A quarantined machine that a reservation has is cleaned; one that none has is checked, and looked at more closely
+/// if something may have been done to it that the database does not know.
 async fn recover(ctx: Ctx, claim: Claim) -> anyhow::Result<Next> {
     let id: MachineId = claim.subject.parse()?;
     let mut tx = ctx.db.begin_write().await?;
     let Some(machine) = machines::lock(&mut tx, id).await? else { return Ok(Next::Done) };
-    if let Some(allotment) = store::live_on(&mut tx, id).await? {
-        if allotment.seat == Seat::Cleaning {
-            let now = tx.now;
-            jobs::enqueue_named(&mut tx, CLEAN.name, &allotment.id.to_string(), now).await?;
-            ctx.commit(tx).await?;
-        }
-        return Ok(Next::Done);
-    }
+    let live = store::live_on(&mut tx, id).await?;
     drop(tx);
-    machines::recheck(&ctx, &machine).await?;
+    match live {
+        Some(allotment) => super::inspect::seated(&ctx, &machine, &allotment).await?,
+        None if machine.touched_at.is_some() && machine.state == State::Quarantined => {
+            super::inspect::unknown(&ctx, &claim, &machine).await?;
+        }
+        None => machines::recheck(&ctx, &machine).await?,
+    }
     Ok(Next::Done)
 }

@@ -8,6 +8,7 @@
 pub mod api;
 mod clean;
 mod drive;
+mod inspect;
 pub mod jobs;
 mod model;
 mod rules;
@@ -16,6 +17,7 @@ pub mod store;
 pub use self::{
     clean::{CLEAN, RECOVER},
     drive::DRIVE,
+    inspect::doubt,
     model::{Allotment, BadDuration, Labels, Minutes, Request, Reservation, Seat},
 };
 use crate::{

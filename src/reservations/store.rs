@@ -1,5 +1,7 @@
 //! SQL of the `reservation` and `allotment` tables.
 
+use std::collections::HashSet;
+
 use sqlx::{AnyConnection, Row, any::AnyRow};
 
 use super::model::{Allotment, Labels, Minutes, Reservation};
@@ -258,6 +260,34 @@ pub async fn count_open(conn: &mut AnyConnection, reservation: LeaseId) -> sqlx:
         .fetch_one(conn)
         .await?
         .try_get(0)
+}
+
+/// Live allotments of machines on which nothing was to be changed yet.
+pub(super) async fn without_baseline(conn: &mut AnyConnection) -> sqlx::Result<Vec<AllotmentId>> {
+    let rows = sqlx::query("select id from allotment where live_machine_id is not null and baseline is null");
+    let rows = rows.fetch_all(conn).await?;
+    rows.iter().map(|row| row.try_get::<String, _>(0)?.parse().map_err(decode)).collect()
+}
+
+/// Machines that a reservation has.
+pub(super) async fn machines_had(conn: &mut AnyConnection) -> sqlx::Result<HashSet<MachineId>> {
+    let rows = sqlx::query("select live_machine_id from allotment where live_machine_id is not null");
+    let rows = rows.fetch_all(conn).await?;
+    rows.iter().map(|row| row.try_get::<String, _>(0)?.parse().map_err(decode)).collect()
+}
+
+/// Leases that are not over.
+pub(super) async fn unfinished(conn: &mut AnyConnection) -> sqlx::Result<Vec<LeaseId>> {
+    let rows = sqlx::query("select id from lease where state not in ('closed', 'failed')").fetch_all(conn).await?;
+    rows.iter().map(|row| row.try_get::<String, _>(0)?.parse().map_err(decode)).collect()
+}
+
+/// How a machine was when it was last known to be clean.
+pub(super) async fn last_baseline(conn: &mut AnyConnection, machine: MachineId) -> sqlx::Result<Option<String>> {
+    let text =
+        "select baseline from allotment where machine_id = ? and baseline is not null order by created_at desc limit 1";
+    let row = sqlx::query(text).bind(machine.to_string()).fetch_optional(conn).await?;
+    row.map(|row| row.try_get(0)).transpose()
 }
 
 /// Allotments that are to be cleaned and for which no job stands.

@@ -4,6 +4,7 @@
 
 mod about;
 mod docs;
+mod notify;
 pub mod page;
 mod probes;
 
@@ -79,6 +80,8 @@ const SLOW: &[&str] = &[
     "/api/machines/import",
     "/api/machines/{name}/check",
     "/api/release_all",
+    "/api/audit/verify",
+    "/api/audit/export",
 ];
 /// Probes and the files of the page.
 const QUIET: &[&str] = &["/api/healthz", "/api/readyz", page::TEMPLATES[0], page::TEMPLATES[1]];
@@ -150,6 +153,7 @@ impl Server {
         let address = listener.local_addr()?;
         let metrics = internal.as_ref().map(TcpListener::local_addr).transpose()?;
         tracing::info!(%address, "listening");
+        notify::ready();
         Ok(Self { address, metrics, ctx, listener, internal })
     }
 

@@ -75,7 +75,7 @@ async fn readyz(State(ctx): State<Ctx>) -> Response {
         Err(_) => "does not answer".to_owned(),
     };
     let migrations = match ctx.db.schema().await {
-        Ok(Schema::Current) => ok(),
+        Ok(Schema::Current | Schema::Newer) => ok(),
         Ok(Schema::Behind(missing)) => format!("{missing} migrations are missing; run `berth migrate`"),
         Ok(Schema::Ahead) => "the database belongs to a newer Berth".to_owned(),
         Err(_) => "unknown".to_owned(),

@@ -4,6 +4,8 @@
 
 mod accounts;
 mod addresses;
+mod audit_chain;
+mod backups;
 mod becoming;
 mod caddy;
 mod cli;
@@ -16,6 +18,7 @@ mod harness_holds;
 mod history;
 mod hostile;
 mod http;
+mod keys;
 mod kills;
 mod machines;
 mod machines_ssh;
@@ -29,9 +32,11 @@ mod playbooks_twice;
 mod reservations;
 mod roles;
 mod runs;
+mod service;
 mod sign_in;
 mod soak;
 mod stack;
 mod terminals;
 mod tidy;
+mod upgrades;
 mod web;
