@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use utoipa::ToSchema;
 
-use crate::clock::Millis;
+use crate::{clock::Millis, seal::hex};
 
 /// The name of this form of the chain.
 pub const FORMAT: &str = "berth-audit-1";
@@ -101,7 +101,7 @@ pub fn hash_of(link: &Link, before: &str) -> String {
         digest.update(text);
         digest.update(",");
     }
-    digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+    hex(&digest.finalize())
 }
 
 /// Goes along the chain.
@@ -203,7 +203,7 @@ mod tests {
         // printf '13:berth-audit-1,1:1,64:0…0,4:id-1,4:1001,5:alice,11:user.create,3:bob,1:x,0:,9:127.0.0.1,' | sha256sum
         let text =
             format!("13:berth-audit-1,1:1,64:{NOTHING},4:id-1,4:1001,5:alice,11:user.create,3:bob,1:x,0:,9:127.0.0.1,");
-        let sum: String = Sha256::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect();
+        let sum = hex(&Sha256::digest(text.as_bytes()));
         assert_eq!(link(1, NOTHING, "x").hash, sum);
     }
 

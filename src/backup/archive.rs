@@ -13,6 +13,7 @@ use sha2::{Digest, Sha256};
 use tokio::sync::mpsc;
 
 use super::Error;
+use crate::seal::hex;
 
 /// The name of this form.
 pub const FORMAT: &str = "berth-backup-1";
@@ -74,10 +75,6 @@ pub enum Item {
     Rows(usize, Vec<Vec<Value>>),
     /// A key file.
     Key(String, Vec<u8>),
-}
-
-pub fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Reads a backup in a thread of its own, checking every sum and count. After an error nothing more comes.

@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 
 use super::{
     Error,
-    archive::{FORMAT, KeyEntry, Manifest, TableEntry, append, hex},
+    archive::{FORMAT, KeyEntry, Manifest, TableEntry, append},
     secrets,
 };
 use crate::{
@@ -21,6 +21,7 @@ use crate::{
         Dialect,
         copy::{Snapshot, Table},
     },
+    seal::hex,
 };
 
 /// Tables whose rows are of the moment and are not copied.

@@ -74,7 +74,7 @@ pub struct Count {
 }
 
 /// How many secrets one look takes.
-const BATCH: i64 = 200;
+const BATCH: i64 = 100;
 
 /// Looks at every secret of the database.
 pub async fn count(ctx: &Ctx) -> sqlx::Result<Count> {

@@ -8,8 +8,9 @@ pub fn page(table: &str, column: &str, key: &[&str], goes_on: bool) -> impl SqlS
     // (a, b) > (?, ?), in words that every version of both databases knows.
     let behind: Vec<String> = (0..key.len())
         .map(|at| {
-            let same = key[..at].iter().map(|one| format!("{one} = ? and ")).collect::<String>();
-            format!("({same}{} > ?)", key[at])
+            let same: Vec<String> = key[..at].iter().map(|one| format!("{one} = ?")).collect();
+            let all = [same, vec![format!("{} > ?", key[at])]].concat();
+            format!("({})", all.join(" and "))
         })
         .collect();
     let behind = if goes_on && !key.is_empty() { format!(" and ({})", behind.join(" or ")) } else { String::new() };
@@ -24,6 +25,6 @@ pub fn after(key: &[String]) -> impl Iterator<Item = &str> {
 
 /// Sets the column of one row if it still is what it was: binds the new value, the old one, then the key.
 pub fn swap(table: &str, column: &str, key: &[&str]) -> impl SqlSafeStr + use<> {
-    let row: String = key.iter().map(|one| format!(" and {one} = ?")).collect();
-    AssertSqlSafe(format!("update {table} set {column} = ? where {column} = ?{row}"))
+    let row: Vec<String> = [&[column], key].concat().iter().map(|one| format!("{one} = ?")).collect();
+    AssertSqlSafe(format!("update {table} set {column} = ? where {}", row.join(" and ")))
 }

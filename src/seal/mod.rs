@@ -2,7 +2,7 @@
 
 pub mod ring;
 
-use std::sync::Arc;
+use std::{fmt::Write, sync::Arc};
 
 use base64::{
     Engine,
@@ -28,6 +28,14 @@ struct Keys(Vec<XChaCha20Poly1305>);
 pub struct CannotOpen;
 
 const VERSION: &str = "1.";
+
+/// Bytes in hexadecimal.
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        write!(text, "{byte:02x}").expect("a String takes all that is written");
+        text
+    })
+}
 
 /// The 32 bytes of a key, if it is one.
 pub fn key_bytes(text: &str) -> Option<[u8; 32]> {

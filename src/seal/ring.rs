@@ -12,7 +12,10 @@ use std::{
     sync::{Arc, PoisonError, RwLock},
 };
 
-use base64::{Engine, engine::general_purpose::STANDARD};
+use base64::{
+    Engine,
+    engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD},
+};
 use sha2::{Digest, Sha256};
 
 use crate::clock::Millis;
@@ -57,17 +60,11 @@ impl Ring {
 
     /// As it stands in a file. A ring of one key is what the first version wrote.
     pub fn text(&self) -> String {
-        let mut text = self.current.clone();
-        for key in &self.previous {
-            text += &format!("\nprevious {key}");
-        }
-        if let Some(key) = &self.next {
-            text += &format!("\nnext {key}");
-        }
-        for (moment, key) in &self.until {
-            text += &format!("\nuntil {moment} {key}");
-        }
-        text
+        let mut lines = vec![self.current.clone()];
+        lines.extend(self.previous.iter().map(|key| format!("previous {key}")));
+        lines.extend(self.next.iter().map(|key| format!("next {key}")));
+        lines.extend(self.until.iter().map(|(moment, key)| format!("until {moment} {key}")));
+        lines.join("\n")
     }
 }
 
@@ -84,8 +81,7 @@ pub fn fresh_key() -> String {
 
 /// Names a key without telling it.
 pub fn key_id(key: &str) -> String {
-    let digest = Sha256::digest(format!("berth key id:{key}"));
-    digest.iter().take(4).map(|byte| format!("{byte:02x}")).collect()
+    URL_SAFE_NO_PAD.encode(Sha256::digest(format!("berth key id:{key}")))[..8].to_owned()
 }
 
 /// Puts other keys in the place of a key file: whole, or not at all, and on the disk when it returns.

@@ -88,7 +88,7 @@ fn forged(file: &Path, to: &Path, change: impl Fn(&str, String) -> String) {
     let mut manifest: Value = serde_json::from_str(&files[0].1).unwrap();
     for (at, table) in manifest["tables"].as_array_mut().unwrap().iter_mut().enumerate() {
         let text = &files[at + 1].1;
-        let sum: String = Sha256::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect();
+        let sum = berth::seal::hex(&Sha256::digest(text.as_bytes()));
         table["sha256"] = sum.into();
         table["rows"] = text.lines().count().into();
         table["bytes"] = text.len().into();

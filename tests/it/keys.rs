@@ -43,7 +43,7 @@ fn status(berth: &TestBerth) -> Value {
 
 on_both! {
     async fn the_key_that_encrypts_is_changed_through_kills_and_nothing_is_lost(berth: TestBerth) {
-        const MACHINES: usize = 700;
+        const MACHINES: usize = 1500;
         berth.machines(MACHINES).await;
         let before = status(&berth);
         let all = before["secrets_current"].as_u64().unwrap();
