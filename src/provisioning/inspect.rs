@@ -37,7 +37,7 @@ pub struct Stranger {
 /// Connects and looks. With `alone`, whatever an earlier controller still does there is ended first.
 pub async fn inspect(ctx: &Ctx, machine: &Machine, alone: bool) -> Result<Inspection, Trouble> {
     let fence = alone.then_some(FENCE);
-    let target = machines::target(ctx, machine, fence).map_err(|error| Trouble::Unreachable(error.to_string()))?;
+    let target = machines::target(ctx, machine, fence).await?;
     let shell = Shell::open(&target).await?;
     let now = look(&shell).await?;
     Ok(Inspection { shell, now, deadline: ctx.config.timeouts.clean })

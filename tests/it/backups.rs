@@ -16,7 +16,10 @@ use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 
 use crate::{
-    harness::{Client, Database, TestBerth, machines::machines},
+    harness::{
+        Client, Database, TestBerth,
+        machines::{Machine, PASSWORD, machines},
+    },
     on_both,
 };
 
@@ -257,7 +260,7 @@ async fn looked_at(database: Database) {
     let admin = berth.admin().await;
     admin.post_yaml("/api/machines/import?wait=60", &pool.inventory()).await.expect(200);
     berth.run_jobs().await;
-    let clean: Vec<String> = pool.all.iter().map(|machine| machine.left_behind()).collect();
+    let clean: Vec<String> = pool.all.iter().map(Machine::left_behind).collect();
     let (alice, bob) = (berth.member("alice").await, berth.member("bob").await);
     let first = book(&alice, 1).await;
     berth.run_jobs().await;
@@ -295,7 +298,7 @@ async fn looked_at(database: Database) {
     std::fs::remove_file(&file).unwrap();
     let file = made(&berth, &folder, "c.tar.gz").await;
     let hidden = &pool.all[1];
-    let made = hidden.run("root", crate::harness::machines::PASSWORD, "useradd -m mallory || adduser -D mallory");
+    let made = hidden.run("root", PASSWORD, "useradd -m mallory || adduser -D mallory");
     assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
     backup::restore(berth.ctx.config.clone(), &file, replace).await.unwrap();
     let admin = berth.admin().await;
@@ -308,7 +311,7 @@ async fn looked_at(database: Database) {
     admin.post(&format!("/api/machines/{}/release", hidden.name), &json!({})).await.expect(200);
     berth.run_jobs().await;
     assert_eq!(machine(&admin, &hidden.name).await["state"], "quarantined");
-    hidden.run("root", crate::harness::machines::PASSWORD, "userdel -r mallory || deluser --remove-home mallory");
+    hidden.run("root", PASSWORD, "userdel -r mallory || deluser --remove-home mallory");
     berth.advance(Duration::from_mins(10));
     berth::machines::jobs::retry_quarantined(&berth.ctx).await.unwrap();
     berth.run_jobs().await;
