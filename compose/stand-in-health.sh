@@ -1,8 +1,4 @@
 #!/bin/sh
-# The health check of the stand-in for `mariadb:11`: whether it takes connections. A refused stranger was heard.
-said=$(mariadb --no-defaults --protocol=tcp -h 127.0.0.1 -u healthcheck -e 'select 1' 2>&1) && exit 0
-case $said in
-    *'Access denied'*) exit 0 ;;
-esac
-echo "$said"
-exit 1
+# The health check of the stand-in for `mariadb:11`: whether it listens on 3306 (hexadecimal 0CEA), which it does once it is
+# set up. Nobody is signed in for it, so nothing stands in the log.
+grep -qsE ':0CEA [0-9A-F:]+ 0A ' /proc/net/tcp /proc/net/tcp6
