@@ -28,10 +28,13 @@ function compressed(): Plugin {
   };
 }
 
-/** Most people come to the dashboard: its code is asked for together with the rest, and not after it. */
-function homeAhead(): Plugin {
+/**
+ * What is needed soon is asked for together with the rest, and not after it: the dashboard, to which most people come,
+ * and the letters, so that nothing is set twice.
+ */
+function asksAhead(): Plugin {
   return {
-    name: 'home-ahead',
+    name: 'asks-ahead',
     apply: 'build',
     transformIndexHtml: {
       order: 'post',
@@ -40,11 +43,19 @@ function homeAhead(): Plugin {
         const home = parts.find((part) => part.facadeModuleId?.endsWith('/HomePage.tsx'));
         if (!home) throw new Error('the dashboard is no part of its own');
         const wanted = [home.fileName, ...home.imports].filter((name) => !html.includes(name));
-        return wanted.map((name) => ({
+        const letters = Object.keys(bundle ?? {}).find((name) =>
+          /inter-latin-wght-normal.*\.woff2$/.test(name),
+        );
+        if (!letters) throw new Error('the letters are no file of their own');
+        const link = (name: string, attrs: Record<string, string>) => ({
           tag: 'link',
-          attrs: { rel: 'modulepreload', crossorigin: true, href: `/${name}` },
+          attrs: { ...attrs, crossorigin: true, href: `/${name}` },
           injectTo: 'head' as const,
-        }));
+        });
+        return [
+          ...wanted.map((name) => link(name, { rel: 'modulepreload' })),
+          link(letters, { rel: 'preload', as: 'font', type: 'font/woff2' }),
+        ];
       },
     },
   };
@@ -84,7 +95,7 @@ function chunkOf(id: string, modules: Modules): string | null {
 }
 
 export default defineConfig({
-  plugins: [react(), homeAhead(), compressed()],
+  plugins: [react(), asksAhead(), compressed()],
   resolve: { alias: { '@': fileURLToPath(new URL('./src', import.meta.url)) } },
   build: {
     target: 'es2023',
