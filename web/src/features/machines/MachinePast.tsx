@@ -34,7 +34,9 @@ export function RunsPanel({ machine }: { machine: string }) {
             <thead>
               <tr>
                 <th scope="col">{t('playbook')}</th>
-                <th scope="col">{t('kind')}</th>
+                <th scope="col" className="d-none d-sm-table-cell">
+                  {t('kind')}
+                </th>
                 <th scope="col">{t('state')}</th>
                 <th scope="col">{t('started')}</th>
               </tr>
@@ -45,7 +47,9 @@ export function RunsPanel({ machine }: { machine: string }) {
                   <td>
                     <Link to={paths.run(run.id)}>{run.playbook}</Link>
                   </td>
-                  <td>{t(`kinds.${run.kind}`, { defaultValue: run.kind })}</td>
+                  <td className="d-none d-sm-table-cell">
+                    {t(`kinds.${run.kind}`, { defaultValue: run.kind })}
+                  </td>
                   <td>
                     <Tone tone={RUN_TONES[run.state] ?? 'off'} moving={run.state === 'running'}>
                       {t(`runStates.${run.state}`, { defaultValue: run.state })}

@@ -49,7 +49,7 @@ export function ReservationLink({ reservation }: { reservation: ReservationView 
 /** When a reservation ends, ended or begins: what matters in its state. */
 export function WhenCell({ reservation }: { reservation: ReservationView }) {
   const { t } = useTranslation('reservations');
-  const { state, starts_at, expires_at } = reservation;
+  const { state, starts_at, expires_at, closed_at } = reservation;
   if (state === 'active') {
     return (
       <span className="d-inline-flex gap-2">
@@ -63,7 +63,7 @@ export function WhenCell({ reservation }: { reservation: ReservationView }) {
   if (isOver(state)) {
     return (
       <span className="text-body-secondary">
-        {t('short.began')} <Moment at={starts_at} as="relative" />
+        {closed_at ? t('short.ended') : t('short.began')} <Moment at={closed_at ?? starts_at} as="relative" />
       </span>
     );
   }
