@@ -1,7 +1,7 @@
 //! Hashing passwords: argon2id with OWASP's parameters, a few at a time, off the async threads.
 
 use std::{
-    sync::{LazyLock, OnceLock},
+    sync::{Arc, LazyLock, OnceLock},
     thread::available_parallelism,
     time::Duration,
 };
@@ -15,8 +15,11 @@ use tokio::sync::Semaphore;
 use super::Error;
 
 /// One hash takes 19 MiB and a core; more at once than cores only makes everybody wait.
-static TURNS: LazyLock<Semaphore> =
-    LazyLock::new(|| Semaphore::new(available_parallelism().map_or(2, |count| count.get().min(8))));
+static TURNS: LazyLock<Arc<Semaphore>> =
+    LazyLock::new(|| Arc::new(Semaphore::new(available_parallelism().map_or(2, |count| count.get().min(8)))));
+
+/// So many may wait for their turn; who comes then is told at once to come back.
+static SEATS: Semaphore = Semaphore::const_new(256);
 
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -78,11 +81,17 @@ pub(super) async fn verify(password: &str, hash: Option<String>) -> Result<bool,
 }
 
 async fn in_turn<T: Send + 'static>(work: impl FnOnce() -> Result<T, Error> + Send + 'static) -> Result<T, Error> {
-    let turn = tokio::time::timeout(PATIENCE, TURNS.acquire()).await.map_err(|_| Error::Busy)?;
-    let turn = turn.expect("the semaphore is never closed");
-    let done = tokio::task::spawn_blocking(work).await.map_err(|error| Error::Broken(error.to_string()))?;
-    drop(turn);
-    done
+    let turn = {
+        let _seat = SEATS.try_acquire().map_err(|_| Error::Busy)?;
+        let turn = tokio::time::timeout(PATIENCE, Arc::clone(&TURNS).acquire_owned()).await;
+        turn.map_err(|_| Error::Busy)?.expect("the semaphore is never closed")
+    };
+    let done = tokio::task::spawn_blocking(move || {
+        // The turn ends with the work: a client that hangs up must not make room for another hash.
+        let _turn = turn;
+        work()
+    });
+    done.await.map_err(|error| Error::Broken(error.to_string()))?
 }
 
 fn broken(error: impl std::fmt::Display) -> Error {
@@ -108,5 +117,29 @@ mod tests {
             Some("$argon2i$v=19$m=256,t=2,p=1$c29tZXNhbHQ$/U3YPXYsSb3q9XxHvc0MLxur+GP960kN9j7emXX8zwY".into()),
         );
         assert!(error.await.is_err());
+    }
+
+    #[tokio::test]
+    async fn who_hangs_up_makes_no_room_for_another_hash() {
+        let (begun, mut has_begun) = tokio::sync::mpsc::unbounded_channel();
+        let (go, wait) = std::sync::mpsc::channel::<()>();
+        let mut asking = Box::pin(in_turn(move || {
+            begun.send(TURNS.available_permits()).unwrap();
+            wait.recv().map_err(broken)
+        }));
+        let left = tokio::select! {
+            _ = &mut asking => unreachable!("it waits to be let go"),
+            left = has_begun.recv() => left.unwrap(),
+        };
+        let all = available_parallelism().map_or(2, |count| count.get().min(8));
+        assert!(left < all);
+        drop(asking);
+        // Other tests hash, too: the turn of the one who left is among those that are taken until it is let go.
+        let mut others = Vec::new();
+        while let Ok(turn) = Arc::clone(&TURNS).try_acquire_owned() {
+            others.push(turn);
+        }
+        assert!(others.len() < all, "the turn came free while the work went on");
+        go.send(()).unwrap();
     }
 }

@@ -66,3 +66,29 @@ on_both! {
         assert_eq!(idle["checks"]["scheduler"], "no process runs the jobs");
     }
 }
+
+/// All sources below a folder.
+fn sources(folder: &std::path::Path) -> String {
+    let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let text = |path: std::path::PathBuf| match path.extension() {
+        _ if path.is_dir() => sources(&path),
+        Some(end) if end == "rs" => std::fs::read_to_string(&path).unwrap(),
+        _ => String::new(),
+    };
+    entries.map(text).collect()
+}
+
+#[test]
+fn every_test_that_the_security_page_names_is_there() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let page = std::fs::read_to_string(root.join("docs/SECURITY.md")).unwrap();
+    let all = sources(&root.join("src")) + &sources(&root.join("tests/it"));
+    let cited: Vec<&str> = page.split('`').filter_map(|part| Some(part.split_once(".rs::")?.1)).collect();
+    for test in &cited {
+        assert!(all.contains(&format!("fn {test}(")), "`{test}` is named in docs/SECURITY.md and is not there");
+    }
+    assert!(100 < cited.len(), "the page names {} tests only", cited.len());
+    let rows: Vec<&str> = page.lines().filter_map(|line| line.strip_prefix("| V")?.split(' ').next()).collect();
+    let once: std::collections::BTreeSet<&&str> = rows.iter().collect();
+    assert_eq!((rows.len(), once.len()), (253, 253), "levels 1 and 2 of ASVS 5.0 have 253 requirements");
+}
