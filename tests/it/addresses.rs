@@ -58,7 +58,7 @@ async fn an_address_where_no_machine_may_be_is_refused_by_name_of_the_setting() 
         (&refused["errors"][0]["pointer"], &refused["errors"][0]["line"]),
         (&json!("/machines/1/host"), &json!(3))
     );
-    admin.get("/api/machines/a").await.refused(404, "no-such-machine");
+    admin.get("/api/machines/a").await.refused(404, "not-found");
 
     admin.post("/api/machines", &body("192.0.2.1")).await.expect(201);
     admin.patch("/api/machines/quay", &json!({ "host": "192.0.2.66" })).await.refused(422, "invalid-machine");
