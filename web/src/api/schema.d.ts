@@ -38,6 +38,40 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/audit/export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The chain as JSON lines: its ends, then every entry with its hash. */
+        get: operations["export_audit"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/audit/verify": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Goes along the whole chain and says where it breaks. */
+        get: operations["verify_audit"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/available": {
         parameters: {
             query?: never;
@@ -849,6 +883,18 @@ export interface components {
         BTreeMap: {
             [key: string]: string;
         };
+        /** @description Where the chain does not hold. */
+        Break: {
+            /** @description `changed`, `missing`, `inserted`, `cut` or `mark`. */
+            fault: string;
+            /** @description What that means, for people. */
+            meaning: string;
+            /**
+             * Format: int64
+             * @description The number of the first entry that is wrong or missing.
+             */
+            seq: number;
+        };
         /** @description The password at hand, and the new one. */
         ChangePassword: {
             current: string;
@@ -1544,6 +1590,16 @@ export interface components {
          * @enum {string}
          */
         Outcome: "registered" | "checked" | "failed" | "planned";
+        /** @description A place in the chain. */
+        Place: {
+            /** @description Its hash. */
+            hash: string;
+            /**
+             * Format: int64
+             * @description The number of the entry; 0 before the first.
+             */
+            seq: number;
+        };
         /** @description One machine of a reservation. */
         PlaceView: {
             /** @description What went wrong on it. */
@@ -1994,6 +2050,26 @@ export interface components {
             /** @description Its name. */
             username: string;
         };
+        /** @description Whether the chain of the audit holds. */
+        Verdict: {
+            /** @description The last entry that was pruned, or number 0; the first that is left follows it. */
+            base: components["schemas"]["Place"];
+            broken?: components["schemas"]["Break"] | null;
+            /**
+             * Format: int64
+             * @description How many entries were looked at and hold.
+             */
+            entries: number;
+            /** @description The last entry of the chain. Keep it elsewhere and give it as `anchor` later. */
+            head: components["schemas"]["Place"];
+            /** @description `intact` or `broken`. */
+            status: string;
+            /**
+             * Format: int64
+             * @description How many entries are not chained yet; a running server chains them within seconds.
+             */
+            unchained: number;
+        };
         /** @description Who is asking. */
         WhoamiView: {
             /** @description Whether somebody else chose the password. Nothing is refused for it; the person is asked to choose another. */
@@ -2016,6 +2092,7 @@ export type AccessTokenView = components['schemas']['AccessTokenView'];
 export type AuditView = components['schemas']['AuditView'];
 export type AvailableView = components['schemas']['AvailableView'];
 export type BTreeMap = components['schemas']['BTreeMap'];
+export type Break = components['schemas']['Break'];
 export type ChangePassword = components['schemas']['ChangePassword'];
 export type CheckMachine = components['schemas']['CheckMachine'];
 export type Checks = components['schemas']['Checks'];
@@ -2057,6 +2134,7 @@ export type NotificationView = components['schemas']['NotificationView'];
 export type Notifications = components['schemas']['Notifications'];
 export type OneOrMore = components['schemas']['OneOrMore'];
 export type Outcome = components['schemas']['Outcome'];
+export type Place = components['schemas']['Place'];
 export type PlaceView = components['schemas']['PlaceView'];
 export type PoolView = components['schemas']['PoolView'];
 export type ProblemBody = components['schemas']['ProblemBody'];
@@ -2087,6 +2165,7 @@ export type UpdateMachine = components['schemas']['UpdateMachine'];
 export type UpdateMe = components['schemas']['UpdateMe'];
 export type UpdateUser = components['schemas']['UpdateUser'];
 export type UserView = components['schemas']['UserView'];
+export type Verdict = components['schemas']['Verdict'];
 export type WhoamiView = components['schemas']['WhoamiView'];
 export type $defs = Record<string, never>;
 export interface operations {
@@ -2138,6 +2217,71 @@ export interface operations {
                 };
             };
             403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    export_audit: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/x-ndjson": string;
+                };
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    verify_audit: {
+        parameters: {
+            query?: {
+                /** @description A place that was known before, as `NUMBER:HASH`; it must still be in the chain. */
+                anchor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Verdict"];
+                };
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemBody"];
+                };
+            };
+            422: {
                 headers: {
                     [name: string]: unknown;
                 };
