@@ -4,7 +4,7 @@
 //! is looked at: an account that Berth made and the database does not know is removed; one that somebody else made, or
 //! anything else that is not as it was, keeps the machine in quarantine, with the reason.
 
-use super::{Allotment, CLEAN, Seat, drive::shift, end, leases, machines, store};
+use super::{Allotment, Seat, drive::shift, end, leases, machines, store};
 use crate::{
     audit,
     clock::millis,
@@ -132,17 +132,10 @@ pub(super) async fn seated(ctx: &Ctx, machine: &Machine, allotment: &Allotment) 
     inspection.close().await;
     let mut tx = ctx.db.begin_write().await?;
     let Some(mut lease) = leases::store::lock(&mut tx, reservation.id()).await? else { return Ok(()) };
-    match allotment.seat {
-        Seat::Active if !is_there && lease.state == LeaseState::Active => {
-            let why = format!("its account is not on machine `{}` any more", machine.name);
-            end(&mut tx, &mut lease, &why).await?;
-        }
-        Seat::Cleaning => {
-            let now = tx.now;
-            jobs::enqueue_named(&mut tx, CLEAN.name, &allotment.id.to_string(), now).await?;
-        }
-        _ => return Ok(()),
+    if allotment.seat == Seat::Active && !is_there && lease.state == LeaseState::Active {
+        let why = format!("its account is not on machine `{}` any more", machine.name);
+        end(&mut tx, &mut lease, &why).await?;
+        ctx.commit(tx).await?;
     }
-    ctx.commit(tx).await?;
     Ok(())
 }
