@@ -40,12 +40,12 @@ pub fn on_doubles(policy: Doubles) {
 }
 
 /// Keeps what is to be told of a file, or refuses it.
-pub(super) fn meet(doubles: Vec<Fault>) -> Result<(), Fault> {
+pub(super) fn meet(doubles: &[Fault]) -> Result<(), Fault> {
     let Some(first) = doubles.first() else { return Ok(()) };
     match POLICY.load(Ordering::Relaxed) {
         0 => {
             let mut met = met();
-            for double in &doubles {
+            for double in doubles {
                 if met.len() < MOST {
                     met.push(format!("{double} Using last defined value only."));
                 }

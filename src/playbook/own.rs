@@ -23,6 +23,7 @@ const OTHERS: &[&str] = &[
 impl Loader {
     /// The module that a task names. Programs of one's own come first, as in Ansible, when they may be run at all.
     /// `None` outside: that is a fault, and it was noted.
+    #[allow(clippy::option_option, reason = "a fault that was noted is another thing than a name nobody knows")]
     pub(super) fn module(&mut self, key: &Node, name: &str, place: &Place) -> Option<Option<&'static Module>> {
         let known = modules::find(name);
         let qualified = name.contains('.') && !name.starts_with("ansible.legacy.");

@@ -169,7 +169,8 @@ impl Report {
                 state.release(self, &mut text);
             }
             Event::Meta { order, message, implied, .. } => {
-                if if *implied { self.debug } else { self.verbosity > 1 } {
+                let shown = if *implied { self.debug } else { self.verbosity > 1 };
+                if shown {
                     state.add(order, &format!("META: {message}\n"));
                 }
                 state.release(self, &mut text);

@@ -61,8 +61,8 @@ pub(super) fn warning(name: &str, place: &str) -> String {
 pub(super) fn warnings(playbook: &Playbook, inventory: &Inventory) -> Vec<String> {
     let mut found: BTreeMap<String, String> = BTreeMap::new();
     let mut note = |name: &str, place: &dyn Fn() -> String| {
-        if is_reserved(name) && !found.contains_key(name) {
-            found.insert(name.to_owned(), place());
+        if is_reserved(name) {
+            found.entry(name.to_owned()).or_insert_with(place);
         }
     };
     let mut roles = HashSet::new();

@@ -152,7 +152,7 @@ pub fn read_with(path: &Path, keys: &Keys) -> Result<Option<Node>, Fault> {
     let bytes = std::fs::read(path).map_err(|e| nowhere(format!("cannot be read: {e}")))?;
     let text = keys.text(bytes).map_err(nowhere)?;
     let (mut nodes, doubles) = documents(&text, &name, 1)?;
-    doubles::meet(doubles)?;
+    doubles::meet(&doubles)?;
     let node = nodes.pop().flatten();
     if let Some(node) = &node {
         super::template::written(&node.to_json());

@@ -1,6 +1,8 @@
 //! Every `play.yml` of `tests/playbooks` runs twice on a Debian machine and on one that has `BusyBox` alone: all is well,
 //! and the second run changes nothing.
 
+use std::fmt::Write as _;
+
 use std::{
     fs,
     io::{BufRead, BufReader, Write},
@@ -101,7 +103,7 @@ fn included_tasks_wait_for_nothing(inventory: &Path, path: &str) {
     for number in 0..6 {
         fs::write(folder.path().join(format!("{number}.yml")), "- command: echo {{ word }}\n  changed_when: false\n")
             .unwrap();
-        tasks.push_str(&format!("    - include_tasks: {number}.yml\n      vars: {{word: w{number}}}\n"));
+        let _ = writeln!(tasks, "    - include_tasks: {number}.yml\n      vars: {{word: w{number}}}");
     }
     let play = format!(
         "- hosts: all\n  gather_facts: false\n  tasks:\n    - command: echo first\n      changed_when: false\n{tasks}"

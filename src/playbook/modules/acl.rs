@@ -1,5 +1,7 @@
 //! `acl`: access lists of files.
 
+use std::fmt::Write as _;
+
 use super::common::{RUN, Step, arg, flag, one_of, refuse, required, text, with_default};
 use super::{Act, Arg, Args, Kind, Module, Scope, Script};
 
@@ -119,7 +121,7 @@ fn script(args: &Args, scope: &Scope) -> Result<Script, String> {
             _ => {}
         }
         step.set("b_entry", &words)?;
-        call.push_str(&format!(" {option} \"$b_entry\""));
+        let _ = write!(call, " {option} \"$b_entry\"");
     }
     Ok(step.run(&call).finish(listed).done())
 }

@@ -291,7 +291,10 @@ fn shebang(name: &str, bytes: &[u8]) -> Result<(String, String), String> {
         next.ok_or_else(lacking)?.clone_into(&mut program);
     }
     let rest: Result<Vec<String>, String> = parts.map(quote).collect();
-    let rest = rest?.iter().map(|word| format!("{word} ")).collect();
+    let mut rest = rest?.join(" ");
+    if !rest.is_empty() {
+        rest.push(' ');
+    }
     Ok((program, rest))
 }
 

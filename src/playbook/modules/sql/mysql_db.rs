@@ -1,5 +1,7 @@
 //! `mysql_db`: databases of `MySQL` and `MariaDB`.
 
+use std::fmt::Write as _;
+
 use serde_json::{Map, Value};
 
 use super::{
@@ -122,7 +124,7 @@ fn statements(args: &Args, names: &[String], there: &[String]) -> Result<Vec<Str
             let mut create = format!("create database {}", name(one)?);
             for (words, key) in [("character set", "encoding"), ("collate", "collation")] {
                 if let Some(value) = text(args, key).filter(|value| !value.is_empty()) {
-                    create.push_str(&format!(" {words} {}", literal(value)?));
+                    let _ = write!(create, " {words} {}", literal(value)?);
                 }
             }
             found.push(create);
@@ -153,10 +155,10 @@ async fn dump(
             }
         }
         if let Some(kind) = args.int("master_data").filter(|kind| *kind > 0) {
-            options.push_str(&format!(" --master-data={kind}"));
+            let _ = write!(options, " --master-data={kind}");
         }
         for table in list(args, "ignore_tables").unwrap_or_default() {
-            options.push_str(&format!(" {}", quote(&format!("--ignore-table={table}"))?));
+            let _ = write!(options, " {}", quote(&format!("--ignore-table={table}"))?);
         }
         options.push_str(&words(text(args, "dump_extra_args").unwrap_or_default())?);
         let what = if all { " --all-databases".to_owned() } else { format!(" --databases{}", quoted(names)?) };

@@ -92,7 +92,7 @@ fn is_hash(text: &str) -> bool {
     text.strip_prefix('*').is_some_and(|sum| sum.len() == 40 && sum.bytes().all(|byte| byte.is_ascii_hexdigit()))
 }
 
-/// The hash of mysql_native_password.
+/// The hash of `mysql_native_password`.
 fn native(password: &str) -> String {
     format!("*{}", hex(&Sha1::digest(Sha1::digest(password))).to_uppercase())
 }

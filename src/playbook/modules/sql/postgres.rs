@@ -78,9 +78,9 @@ pub fn client(args: &Args) -> Result<Client, String> {
          b_sql() {{ b_login psql -X -q -A -t -v ON_ERROR_STOP=1 -d \"$b_database\" -f \"$FILES/sql\"; }}"
     );
     client.setup = setup;
-    client.before =
-        "set standard_conforming_strings = on; set client_encoding = 'UTF8'; set client_min_messages = warning;\n"
-            .to_owned();
+    client.before = String::from(
+        "set standard_conforming_strings = on; set client_encoding = 'UTF8'; set client_min_messages = warning;\n",
+    );
     if let Some(role) = text(args, "session_role").filter(|role| !role.is_empty()) {
         let _ = writeln!(client.before, "set role {};", name(role)?);
     }

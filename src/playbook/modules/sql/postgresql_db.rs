@@ -1,5 +1,7 @@
 //! `postgresql_db`: databases of `PostgreSQL`.
 
+use std::fmt::Write as _;
+
 use serde_json::{Map, Value, json};
 
 use super::{
@@ -128,11 +130,11 @@ fn there(now: Option<&Map<String, Value>>, args: &Args, db: &str) -> Result<Vec<
         ] {
             if let Some(value) = given(key) {
                 let value = if is_name { name(&value)? } else { literal(&value)? };
-                create.push_str(&format!(" {words} {value}"));
+                let _ = write!(create, " {words} {value}");
             }
         }
         if let Some(limit) = given("conn_limit") {
-            create.push_str(&format!(" connection limit {limit}"));
+            let _ = write!(create, " connection limit {limit}");
         }
         statements.push(create);
         if let Some(comment) = text(args, "comment").filter(|comment| !comment.is_empty()) {
@@ -210,7 +212,7 @@ async fn copy(
                 (_, Some(program)) => format!("{program} -dc <\"$b_target\" | {call}"),
             }
         };
-        text.push_str(&format!("b_copy() {{ {run}; }}\ncapture b_copy"));
+        let _ = write!(text, "b_copy() {{ {run}; }}\ncapture b_copy");
         client.shell(host, args, "", "", &text).await?.map_err(Trouble::Wrong)?;
     }
     Ok(Outcome { changed: true, result, ..Outcome::default() })

@@ -129,6 +129,7 @@ async fn talk(args: Args, host: Host) -> Result<Outcome, Trouble> {
 
 /// The statements that make a user as the task wants it. `kept` is the password as the server keeps it, where it may be
 /// seen.
+#[allow(clippy::option_option, reason = "no password is another thing than one that may not be seen")]
 fn plan(
     args: &Args,
     user: &str,
