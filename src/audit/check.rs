@@ -150,10 +150,10 @@ fn lines(links: &[Link]) -> String {
 
 impl Verdict {
     /// Goes along the chain of an exported file. The error says what is wrong with the file itself.
-    pub fn of_file(text: impl Iterator<Item = std::io::Result<String>>) -> Result<Self, String> {
-        let mut text =
-            text.enumerate().map(|(at, line)| line.map(|line| (at + 1, line)).map_err(|error| error.to_string()));
-        let first = text.next().ok_or("the file is empty")??.1;
+    pub fn of_file(lines: impl Iterator<Item = std::io::Result<String>>) -> Result<Self, String> {
+        let mut lines =
+            lines.enumerate().map(|(at, line)| line.map(|line| (at + 1, line)).map_err(|error| error.to_string()));
+        let first = lines.next().ok_or("the file is empty")??.1;
         let header: Exported = serde_json::from_str(&first).map_err(|error| {
             format!("line 1 is not the beginning of an exported audit: {error}; make one by `berth audit export`")
         })?;
@@ -162,12 +162,10 @@ impl Verdict {
         }
         let mut walk = Walk::after(header.base.clone());
         let mut entries = 0;
-        for line in text {
-            let (number, line) = line?;
-            let link: Link = match serde_json::from_str(&line) {
-                Ok(link) => link,
-                Err(error) => return Err(format!("line {number} is not an entry: {error}")),
-            };
+        for numbered in lines {
+            let (number, text) = numbered?;
+            let link: Link =
+                serde_json::from_str(&text).map_err(|error| format!("line {number} is not an entry: {error}"))?;
             if let Err(fault) = walk.step(&link) {
                 return Ok(Self::new(header.base, header.head, entries, 0, Some(fault)));
             }

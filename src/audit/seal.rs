@@ -54,15 +54,14 @@ pub async fn seal_all(ctx: &Ctx, stop: &CancellationToken) -> sqlx::Result<u64> 
 
 async fn seal_some(ctx: &Ctx) -> sqlx::Result<u64> {
     let mut tx = ctx.db.begin_write().await?;
-    let mut chain = match store::lock_chain(&mut tx).await? {
-        Some(chain) => chain,
-        None => {
-            let (base, head) = (Place::start(), Place::start());
-            let mark = mark(ctx, &base, &head);
-            let chain = Chain { base, head, mark };
-            store::insert_chain(&mut tx, &chain).await?;
-            chain
-        }
+    let mut chain = if let Some(chain) = store::lock_chain(&mut tx).await? {
+        chain
+    } else {
+        let (base, head) = (Place::start(), Place::start());
+        let mark = mark(ctx, &base, &head);
+        let chain = Chain { base, head, mark };
+        store::insert_chain(&mut tx, &chain).await?;
+        chain
     };
     let marked = is_marked(ctx, &chain);
     if !marked {

@@ -63,8 +63,8 @@ impl Manifest {
                 Item::Rows(at, rows) => {
                     let table = manifest.as_ref().map(|manifest| &manifest.tables[at]);
                     let (Some(table), Some(sealer)) = (table, sealer) else { continue };
-                    let sealed = rows.iter().flat_map(|row| secrets::of_row(&table.name, &table.columns, row));
-                    lost += sealed.filter(|sealed| !secrets::opens(sealer, sealed)).count() as u64;
+                    let of_rows = rows.iter().flat_map(|row| secrets::of_row(&table.name, &table.columns, row));
+                    lost += of_rows.filter(|sealed| !secrets::opens(sealer, sealed)).count() as u64;
                 }
                 Item::Key(..) => {}
             }

@@ -149,6 +149,6 @@ async fn replace(tx: &mut Tx, place: &Place, old: &[(Sealed, String)]) -> sqlx::
 }
 
 /// Whether a sealer opens a secret of a backup.
-pub fn opens(sealer: &Sealer, sealed: &Sealed) -> bool {
-    sealer.open(&sealed.owner, &sealed.text).is_ok()
+pub fn opens(sealer: &Sealer, secret: &Sealed) -> bool {
+    sealer.open(&secret.owner, &secret.text).is_ok()
 }

@@ -91,7 +91,7 @@ pub async fn run(command: Command, options: &ClientOptions) -> Result<()> {
                 None
             };
             let (manifest, lost) = Manifest::verify(&file, sealer.as_ref()).await?;
-            show(&manifest, Some(sealer.is_some().then_some(lost)), options)?;
+            show(&manifest, sealer.is_some().then_some(lost), options)?;
             if sealer.is_none() && 0 < manifest.secrets {
                 say("there is no secret key here, so its secrets could not be tried");
             }
@@ -118,13 +118,13 @@ pub async fn run(command: Command, options: &ClientOptions) -> Result<()> {
     }
 }
 
-/// `lost`: how many secrets do not open, if that was asked; the inner none: there was no key to try.
-fn show(manifest: &Manifest, lost: Option<Option<u64>>, options: &ClientOptions) -> Result<()> {
+/// `lost`: how many secrets do not open; none: it was not asked, or there was no key to try.
+fn show(manifest: &Manifest, lost: Option<u64>, options: &ClientOptions) -> Result<()> {
     let rows_in_all: u64 = manifest.tables.iter().map(|table| table.rows).sum();
     let seen = json!({
         "made_at": manifest.made_at, "berth": manifest.berth, "database": manifest.database, "schema": manifest.schema,
         "rows": rows_in_all, "tables": manifest.tables, "secrets": manifest.secrets, "with_keys": !manifest.keys.is_empty(),
-        "secrets_lost": lost.flatten(),
+        "secrets_lost": lost,
     });
     options.out().show(&seen, || {
         let mut rows = Rows::fields();
@@ -133,7 +133,7 @@ fn show(manifest: &Manifest, lost: Option<Option<u64>>, options: &ClientOptions)
         rows.field("tables", manifest.tables.len().to_string());
         rows.field("rows", rows_in_all.to_string());
         rows.field("secrets", manifest.secrets.to_string());
-        if let Some(lost) = lost.flatten() {
+        if let Some(lost) = lost {
             rows.field("cannot be opened", lost.to_string());
         }
         rows.field("keys", if manifest.keys.is_empty() { "not in it" } else { "in it" });

@@ -71,7 +71,7 @@ pub async fn run(command: Command, options: &ClientOptions) -> Result<()> {
                 match done.made {
                     Some(name) => say(&format!("key `{name}` encrypts; {} secrets were sealed anew", done.resealed)),
                     None => {
-                        say(&format!("went on with the change of before; {} secrets were sealed anew", done.resealed))
+                        say(&format!("went on with the change of before; {} secrets were sealed anew", done.resealed));
                     }
                 }
                 say("the old key still opens; `berth keys forget` removes it in two minutes or later");

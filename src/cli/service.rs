@@ -87,12 +87,11 @@ impl PlaceArgs {
     }
 
     fn parts(&self) -> Result<Vec<Part>> {
-        let bin = match &self.bin_dir {
-            Some(folder) => folder.clone(),
-            None => {
-                let own = std::env::current_exe().context("cannot find this program's own place; give --bin-dir")?;
-                own.parent().unwrap_or(Path::new("/usr/local/bin")).to_owned()
-            }
+        let bin = if let Some(folder) = &self.bin_dir {
+            folder.clone()
+        } else {
+            let own = std::env::current_exe().context("cannot find this program's own place; give --bin-dir")?;
+            own.parent().unwrap_or(Path::new("/usr/local/bin")).to_owned()
         };
         if !bin.is_absolute() {
             return Err(Fault::Usage("--bin-dir must begin with `/`: it is where the units look".into()).into());

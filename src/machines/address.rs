@@ -4,7 +4,10 @@
 //! judged: `ssh` is given it and resolves nothing. Behind a jump host it is the jump host's address that is dialled from
 //! here; the machine's name is then resolved by the jump host, so only what is written as an address can be judged.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::{
+    fmt::Write,
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+};
 
 use ipnet::IpNet;
 use tokio::net::{TcpStream, lookup_host};
@@ -74,11 +77,10 @@ fn judge(config: &Config, address: IpAddr) -> Option<String> {
 /// The IPv4 address that a translator would reach by this IPv6 one: NAT64, 6to4, and the old compatible form.
 fn embedded(address: IpAddr) -> Option<IpAddr> {
     let IpAddr::V6(v6) = address else { return None };
-    let [a, b, c, d, e, f, g, h] = v6.segments();
-    let (high, low) = match (a, b, c, d, e, f) {
-        (0x64, 0xff9b, 0, 0, 0, 0) => (g, h),
-        (0, 0, 0, 0, 0, 0) if g != 0 => (g, h),
-        (0x2002, ..) => (b, c),
+    let (high, low) = match v6.segments() {
+        [0x64, 0xff9b, 0, 0, 0, 0, high, low] => (high, low),
+        [0, 0, 0, 0, 0, 0, high, low] if high != 0 => (high, low),
+        [0x2002, high, low, ..] => (high, low),
         _ => return None,
     };
     Some(IpAddr::V4(Ipv4Addr::from_bits(u32::from(high) << 16 | u32::from(low))))
@@ -90,7 +92,7 @@ pub(super) fn written(config: &Config, host: &str, jump: Option<&str>) -> Option
     if let Some(why) = of(&dialled(host, config)) {
         return Some(("host", format!("the address {why}")));
     }
-    let Some(jump) = jump else { return None };
+    let jump = jump?;
     if let Some(why) = hops(jump).iter().find_map(|hop| of(hop.host)) {
         return Some(("jump", format!("the address {why}")));
     }
@@ -259,17 +261,18 @@ fn proxy(hops: &[Hop], pin: &str) -> String {
     let (last, before) = hops.split_last().expect("there is a hop");
     let mut command = "ssh".to_owned();
     if let Some(user) = last.user {
-        command += &format!(" -l {}", quote(user));
+        let _ = write!(command, " -l {}", quote(user));
     }
     if let Some(port) = last.port {
-        command += &format!(" -p {port}");
+        let _ = write!(command, " -p {port}");
     }
     command += " ";
     if before.is_empty() {
         command += pin;
     } else {
         // It is read once more, by the `ssh` that it is given to.
-        command += &format!("-o {}", quote(&format!("ProxyCommand={}", proxy(before, pin))).replace('%', "%%"));
+        let inner = quote(&format!("ProxyCommand={}", proxy(before, pin)));
+        let _ = write!(command, "-o {}", inner.replace('%', "%%"));
     }
     format!("{command} -W '[%h]:%p' -- {}", quote(last.host))
 }

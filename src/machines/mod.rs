@@ -23,7 +23,7 @@ mod target;
 mod views;
 mod yaml;
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 
 pub use self::{
     admin::{Patch, check, create, quarantine, release, remove, update},
@@ -188,8 +188,8 @@ pub async fn shift(tx: &mut Tx, machine: &Machine, to: State, why: Change) -> sq
 }
 
 /// Marks every machine as touched, because the database was restored and may know less than is true; those that no
-/// reservation has are are not in `had` are set aside. Answers all that are to be looked at.
-pub async fn doubt(tx: &mut Tx, why: &str, had: &HashSet<MachineId>) -> sqlx::Result<Vec<MachineId>> {
+/// reservation has and that are not in `had` are set aside. Answers all that are to be looked at.
+pub async fn doubt(tx: &mut Tx, why: &str, had: &BTreeSet<MachineId>) -> sqlx::Result<Vec<MachineId>> {
     let now = tx.now;
     let mut doubtful = Vec::new();
     for machine in store::lock_all(tx).await? {

@@ -48,8 +48,8 @@ impl Private {
     /// Writes a file that is not there yet; answers where it stands.
     pub(super) fn write(&self, name: &str, bytes: &[u8], mode: u32) -> Result<PathBuf, Error> {
         let path = self.path(name);
-        let made = fs::OpenOptions::new().write(true).create_new(true).mode(mode).open(&path);
-        let written = made.and_then(|mut file| file.write_all(bytes));
+        let opened = fs::OpenOptions::new().write(true).create_new(true).mode(mode).open(&path);
+        let written = opened.and_then(|mut file| file.write_all(bytes));
         written.map_err(|error| Error::BadValue(format!("cannot write {}: {error}", path.display())))?;
         Ok(path)
     }

@@ -1,6 +1,6 @@
 //! SQL of the `reservation` and `allotment` tables.
 
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 
 use sqlx::{AnyConnection, Row, any::AnyRow};
 
@@ -270,7 +270,7 @@ pub(super) async fn without_baseline(conn: &mut AnyConnection) -> sqlx::Result<V
 }
 
 /// Machines that a reservation has.
-pub(super) async fn machines_had(conn: &mut AnyConnection) -> sqlx::Result<HashSet<MachineId>> {
+pub(super) async fn machines_had(conn: &mut AnyConnection) -> sqlx::Result<BTreeSet<MachineId>> {
     let rows = sqlx::query("select live_machine_id from allotment where live_machine_id is not null");
     let rows = rows.fetch_all(conn).await?;
     rows.iter().map(|row| row.try_get::<String, _>(0)?.parse().map_err(decode)).collect()

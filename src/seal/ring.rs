@@ -139,18 +139,13 @@ impl<T> Watched<T> {
             return self.get();
         }
         let value = fs::read_to_string(path).ok().as_deref().and_then(Ring::parse).and_then(|ring| (self.read)(ring));
-        match value {
-            Some(value) => {
-                tracing::info!(file = %path.display(), "the keys were changed and are used from now on");
-                let value = Arc::new(value);
-                *self.state.write().unwrap_or_else(PoisonError::into_inner) = (now, Arc::clone(&value));
-                value
-            }
-            None => {
-                tracing::warn!(file = %path.display(), "the key file was changed and cannot be read; the keys of before are used");
-                self.get()
-            }
-        }
+        let Some(value) = value.map(Arc::new) else {
+            tracing::warn!(file = %path.display(), "the key file was changed and cannot be read; the keys of before are used");
+            return self.get();
+        };
+        tracing::info!(file = %path.display(), "the keys were changed and are used from now on");
+        *self.state.write().unwrap_or_else(PoisonError::into_inner) = (now, Arc::clone(&value));
+        value
     }
 }
 

@@ -78,10 +78,9 @@ fn entry(args: &Args) -> Result<(bool, String, String, Option<String>), String> 
 fn script(args: &Args, scope: &Scope) -> Result<Script, String> {
     refuse(args, &["use_nfsv4_acls"])?;
     let state = text(args, "state").unwrap_or_default();
-    let given = text(args, "entry").is_some_and(|line| !line.is_empty());
-    if given && ["etype", "permissions"].iter().any(|name| text(args, name).is_some())
-        || given && text(args, "entity").is_some_and(|whom| !whom.is_empty())
-    {
+    let given = |name| text(args, name).is_some_and(|text| !text.is_empty());
+    let parts = given("entity") || ["etype", "permissions"].iter().any(|name| text(args, name).is_some());
+    if given("entry") && parts {
         return Err("'entry' MUST NOT be set when 'entity', 'etype' or 'permissions' are set.".to_owned());
     }
     let (default, kind, whom, permissions) = entry(args)?;

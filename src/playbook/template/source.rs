@@ -153,7 +153,7 @@ fn without_plus_signs(expression: &str) -> String {
             ('\'' | '"', None) => quote = Some(c),
             ('+', None)
                 if before.is_some_and(|before| "([{,:=<>*/%+-~".contains(before))
-                    && letters.peek().is_some_and(|next| next.is_ascii_digit()) =>
+                    && letters.peek().is_some_and(char::is_ascii_digit) =>
             {
                 continue;
             }

@@ -39,17 +39,14 @@ pub fn client(args: &Args) -> Result<Client, String> {
     if let Some(password) = given("login_password") {
         options.push(("password", password));
     }
-    match socket {
-        Some(socket) => options.push(("socket", socket)),
-        None => {
-            // What stands in the configuration file counts where the task says nothing of its own.
-            if let Some(host) = given("login_host").filter(|host| host != "localhost") {
-                options.push(("host", host));
-            }
-            if let Some(port) = given("login_port").filter(|port| port != "3306") {
-                options.push(("port", port));
-            }
-        }
+    if let Some(socket) = socket {
+        options.push(("socket", socket));
+    } else {
+        // What stands in the configuration file counts where the task says nothing of its own.
+        let host = given("login_host").filter(|host| host != "localhost");
+        let port = given("login_port").filter(|port| port != "3306");
+        options.extend(host.map(|host| ("host", host)));
+        options.extend(port.map(|port| ("port", port)));
     }
     for (name, value) in &options {
         if value.contains(['\n', '\0']) {

@@ -41,28 +41,30 @@ impl HostRun<'_> {
         if !asks && !task.common.when.is_empty() {
             self.run.warn(vec![format!("{} task does not support when conditional", meta.word())]);
         }
-        while asks {
-            let view = self.view(task, None);
-            let mut holds = Ok(true);
-            for condition in &task.common.when {
-                holds = template::truth(&view, condition);
-                if holds != Ok(true) {
-                    break;
-                }
-            }
-            match holds {
-                Ok(true) => break,
-                Ok(false) => {
-                    if told {
-                        self.tell_skip(task);
-                        self.tell_meta(task, format!("{} conditional evaluated to False", meta.word()));
+        if asks {
+            loop {
+                let view = self.view(task, None);
+                let mut holds = Ok(true);
+                for condition in &task.common.when {
+                    holds = template::truth(&view, condition);
+                    if holds != Ok(true) {
+                        break;
                     }
-                    return Ok(());
                 }
-                Err(error) => {
-                    if let Some(message) = self.meet(error).await? {
-                        self.push_failure(task, &message);
-                        return self.drain().await;
+                match holds {
+                    Ok(true) => break,
+                    Ok(false) => {
+                        if told {
+                            self.tell_skip(task);
+                            self.tell_meta(task, format!("{} conditional evaluated to False", meta.word()));
+                        }
+                        return Ok(());
+                    }
+                    Err(error) => {
+                        if let Some(message) = self.meet(error).await? {
+                            self.push_failure(task, &message);
+                            return self.drain().await;
+                        }
                     }
                 }
             }
