@@ -8,7 +8,7 @@ use std::{
         Arc,
         atomic::{AtomicI64, Ordering},
     },
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 /// Milliseconds since 1970-01-01 UTC.
@@ -41,6 +41,11 @@ impl Clock {
     pub fn advance(&self, by: Duration) {
         self.offset.fetch_add(millis(by), Ordering::Relaxed);
     }
+}
+
+/// Begins to measure how long something takes.
+pub fn begin() -> Instant {
+    Instant::now()
 }
 
 /// A duration in milliseconds.

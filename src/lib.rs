@@ -72,5 +72,8 @@ pub mod scheduler;
 /// The HTTP server: routes, OpenAPI, start and stop.
 pub mod server;
 
+/// What is wrong with this installation, and how to mend it.
+pub mod doctor;
+
 /// The command line.
 pub mod cli;

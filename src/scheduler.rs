@@ -18,7 +18,7 @@ use crate::{
     db::Schema,
     http,
     jobs::{self, Claim, Kind, Next, Runner, heartbeat},
-    leases, machines, notifications, provisioning, reservations, terminals,
+    leases, machines, notifications, provisioning, reservations, telemetry, terminals,
 };
 
 /// Every kind of job there is.
@@ -154,9 +154,15 @@ async fn ask(ctx: &Ctx, kind: &'static Kind) -> sqlx::Result<()> {
     ctx.commit(tx).await
 }
 
-/// Runs the scheduler as a process of its own: waits for the schema that it needs, never migrates.
-pub async fn serve(config: Config, stop: CancellationToken) -> anyhow::Result<()> {
+/// Runs the scheduler as a process of its own: waits for the schema that it needs, never migrates. `beside` starts
+/// what is to be there as soon as there is a database.
+pub async fn serve(
+    config: Config,
+    stop: CancellationToken,
+    beside: impl FnOnce(&Ctx, &CancellationToken),
+) -> anyhow::Result<()> {
     let ctx = Ctx::connect(config, Clock::default()).await?;
+    beside(&ctx, &stop);
     let patience = Duration::from_secs(2);
     loop {
         match ctx.db.schema().await {
@@ -176,7 +182,9 @@ pub async fn serve(config: Config, stop: CancellationToken) -> anyhow::Result<()
         }
     }
     tracing::info!("the scheduler is at work");
-    run(ctx, "scheduler", stop).await
+    run(ctx, "scheduler", stop).await?;
+    telemetry::flush().await;
+    Ok(())
 }
 
 /// A runner that a test steps by hand.

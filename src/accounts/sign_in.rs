@@ -112,7 +112,7 @@ pub async fn refresh(ctx: &Ctx, token: &str) -> Result<SignedIn, Error> {
         let entry = Entry { actor: &session.username, action: "session.reuse", target: &session.username, detail };
         audit::record(&mut tx, &entry).await?;
         ctx.commit(tx).await?;
-        metrics::counter!("accounts_refresh_reuse_total").increment(1);
+        metrics::counter!("berth_refresh_reuse_total").increment(1);
         return Err(Error::BadToken);
     };
     ctx.commit(tx).await?;

@@ -20,7 +20,9 @@ pub use self::{
     check::{Exported, accept, export, pages, verify},
     seal::{SEAL, mark_owner, prune, seal_all, waiting},
 };
-use crate::{db::Tx, http};
+use uuid::Uuid;
+
+use crate::{ctx::Ctx, db::Tx, http};
 
 /// One thing that was done.
 #[derive(Debug, Clone, Copy)]
@@ -33,6 +35,12 @@ pub struct Entry<'a> {
     pub target: &'a str,
     /// More, for people. Never a secret.
     pub detail: &'a str,
+}
+
+/// The id of the last request that was about `target`, since the thing `born` was made; empty: none was.
+pub async fn last_request(ctx: &Ctx, target: &str, born: Uuid) -> sqlx::Result<String> {
+    let mut conn = ctx.db.read().await?;
+    store::last_request(&mut conn, target, &born.to_string()).await
 }
 
 /// Notes what was done, as part of its transaction, with the id and the sender of the current request.

@@ -234,3 +234,15 @@ pub(super) async fn last_before(tx: &mut Tx, before: Millis, head: i64) -> sqlx:
 pub(super) async fn forget_up_to(tx: &mut Tx, seq: i64) -> sqlx::Result<u64> {
     Ok(sqlx::query("delete from audit where seq <= ?").bind(seq).execute(&mut **tx).await?.rows_affected())
 }
+
+/// The request of the newest entry about `target`; ids tell the order, and no entry is older than `born`.
+pub(super) async fn last_request(conn: &mut AnyConnection, target: &str, born: &str) -> sqlx::Result<String> {
+    let rows = sqlx::query(
+        "select request_id from audit where target = ? and ? <= id and request_id <> '' order by id desc limit 1",
+    )
+    .bind(target)
+    .bind(born)
+    .fetch_all(conn)
+    .await?;
+    rows.first().map_or_else(|| Ok(String::new()), |row| row.try_get(0))
+}

@@ -37,8 +37,9 @@ pub fn scheduler_main() -> ExitCode {
         }
     };
     runtime.block_on(async {
-        telemetry::init(&config.log.level, config.log.format.into());
-        match scheduler::serve(config, server::stop_signal()).await {
+        let endpoint = config.otlp_endpoint.as_deref();
+        telemetry::init(&config.log.level, config.log.format.into(), endpoint, "berth-scheduler");
+        match scheduler::serve(config, server::stop_signal(), server::beside_scheduler).await {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => {
                 eprintln!("berth-scheduler: {error:#}");

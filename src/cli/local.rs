@@ -103,7 +103,8 @@ pub async fn serve(_args: ServeArgs) -> Result<()> {
     if faults.iter().any(config::Fault::is_fatal) {
         return Err(refuse(&faults));
     }
-    telemetry::init(&config.log.level, config.log.format.into());
+    let endpoint = config.otlp_endpoint.as_deref();
+    telemetry::init(&config.log.level, config.log.format.into(), endpoint, "berth");
     telemetry::metrics();
     for fault in &faults {
         tracing::warn!("{fault}");

@@ -12,6 +12,7 @@ mod client;
 mod client_options;
 mod clockwork;
 mod credentials;
+mod doctor;
 mod events;
 mod fault;
 mod health;
@@ -86,6 +87,7 @@ enum Command {
     /// The server's settings: example, check
     #[command(subcommand)]
     Config(local::ConfigCommand),
+    Doctor(doctor::Args),
     Serve(local::ServeArgs),
     Migrate(local::MigrateArgs),
     Health(health::Args),
@@ -164,6 +166,7 @@ async fn run(cli: Cli) -> Result<()> {
         Command::Audit(args) => audit::run(args, &options).await,
         Command::Playbook(command) => command.run(&options).await,
         Command::Config(command) => local::config(&command, &options),
+        Command::Doctor(args) => doctor::run(args, &options).await,
         Command::Serve(args) => local::serve(args).await,
         Command::Health(args) => health::run(&args).await,
         Command::Migrate(args) => local::migrate(args, &options).await,

@@ -11,7 +11,8 @@ use serde_json::Value;
 use super::fault::{Fault, OK};
 
 /// Columns that may be broken into lines; what people copy (ids, addresses, `ssh` lines) stays in one piece.
-const PROSE: [&str; 8] = ["DETAIL", "ERROR", "LABELS", "MACHINES", "MESSAGE", "REASON", "WHAT", "WITH"];
+const PROSE: [&str; 10] =
+    ["DETAIL", "ERROR", "FINDING", "FIX", "LABELS", "MACHINES", "MESSAGE", "REASON", "WHAT", "WITH"];
 /// Below this width breaking lines makes nothing clearer.
 const NARROWEST: u16 = 40;
 

@@ -28,6 +28,13 @@ pub fn check(config: &Config) -> Vec<Fault> {
         let problem = format!("`{}` is not an http address", config.public_url);
         faults.push(Fault::error("BERTH_PUBLIC_URL", problem, "write it as https://berth.example.org"));
     }
+    if let Some(endpoint) = &config.otlp_endpoint
+        && !["http://", "https://"].iter().any(|start| endpoint.starts_with(start))
+    {
+        let problem = format!("`{endpoint}` is not an http address");
+        let fix = "write it as http://127.0.0.1:4318; gRPC is not spoken";
+        faults.push(Fault::error("OTEL_EXPORTER_OTLP_ENDPOINT", problem, fix));
+    }
     if config.auth.admin_username.is_empty() {
         faults.push(Fault::error("ADMIN_DEFAULT_USERNAME", "is empty", "name the first admin"));
     }

@@ -64,6 +64,11 @@ impl Config {
         }
         Some(ring)
     }
+
+    /// Whether this text holds keys that can encrypt credentials.
+    pub fn is_secret_key(text: &str) -> bool {
+        Ring::parse(text).and_then(|ring| Sealer::from_ring(ring, None, Vec::new())).is_some()
+    }
 }
 
 /// Which keys came from files of the data folder, where they can be changed.

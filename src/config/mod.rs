@@ -37,6 +37,8 @@ pub struct Config {
     pub listen: SocketAddr,
     /// Where `/metrics` answers.
     pub metrics_listen: Option<SocketAddr>,
+    /// Where `/metrics` of `berth-scheduler` answers.
+    pub scheduler_metrics_listen: Option<SocketAddr>,
     /// Keys and the embedded database.
     pub data_dir: PathBuf,
     /// What people type into the browser, without a slash at the end; empty when not set.
@@ -61,6 +63,8 @@ pub struct Config {
     pub auth: Auth,
     /// Logs.
     pub log: Log,
+    /// Where traces go, if anywhere.
+    pub otlp_endpoint: Option<String>,
     /// Whether `localhost` in inventories becomes the gateway's name.
     pub rewrite_localhost: bool,
     /// The gateway's name.
@@ -361,20 +365,14 @@ impl Config {
         let admin_password =
             if r.is_set("auth.admin_password") { r.text("auth.admin_password") } else { DEFAULT_PASSWORD.into() };
         let address = "write it as 127.0.0.1:8080";
-        let metrics = if r.text("metrics_listen").is_empty() {
-            None
-        } else {
-            Some(r.parsed(
-                "metrics_listen",
-                SocketAddr::from(([127, 0, 0, 1], 9464)),
-                "write it as 127.0.0.1:9464, or leave it empty",
-            ))
-        };
+        let metrics = optional_address(r, "metrics_listen", 9464);
+        let scheduler_metrics = optional_address(r, "scheduler_metrics_listen", 9465);
         let trusted_proxies = pools::networks(r, "trusted_proxies");
         Self {
             env,
             listen: r.parsed("listen", SocketAddr::from(([127, 0, 0, 1], 8080)), address),
             metrics_listen: metrics,
+            scheduler_metrics_listen: scheduler_metrics,
             public_url: r.text("public_url").trim_end_matches('/').to_owned(),
             secret_key: r.is_set("secret_key").then(|| Secret(r.text("secret_key").trim().to_owned())),
             secret_key_previous: r.is_set("secret_key_previous").then(|| Secret(r.text("secret_key_previous"))),
@@ -402,6 +400,7 @@ impl Config {
                 level: r.text("log.level"),
                 format: r.parsed("log.format", LogFormat::Text, "write text or json"),
             },
+            otlp_endpoint: r.is_set("telemetry.otlp_endpoint").then(|| r.text("telemetry.otlp_endpoint")),
             rewrite_localhost: r.flag("inventory.rewrite_localhost"),
             docker_host_gateway_name: r.text("inventory.docker_host_gateway_name"),
             machines: Machines {
@@ -454,6 +453,15 @@ pub const DEFAULT_PASSWORD: &str = "change-me";
 
 fn seconds(count: u32) -> Duration {
     Duration::from_secs(u64::from(count))
+}
+
+/// Where something answers; none when it is empty.
+fn optional_address(r: &mut Reader, path: &'static str, port: u16) -> Option<SocketAddr> {
+    if r.text(path).is_empty() {
+        return None;
+    }
+    let address = SocketAddr::from(([127, 0, 0, 1], port));
+    Some(r.parsed(path, address, &format!("write it as {address}, or leave it empty")))
 }
 
 fn minutes(count: u32) -> Duration {

@@ -56,7 +56,7 @@ impl Reader {
     fn take_env(&mut self, env: &Env) {
         for setting in SETTINGS {
             let from_file = format!("{}_FILE", setting.env);
-            let may_be_empty = setting.path == "metrics_listen";
+            let may_be_empty = setting.path.ends_with("metrics_listen");
             let direct = env.get(setting.env).filter(|text| may_be_empty || !text.is_empty());
             let by_file = env.get(&from_file).filter(|text| setting.secret && !text.is_empty());
             match (direct, by_file) {

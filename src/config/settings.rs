@@ -38,6 +38,12 @@ pub const SETTINGS: &[Setting] = &[
     plain("env", "BERTH_ENV", "\"development\"", "development or production; production refuses weak secrets"),
     plain("listen", "BERTH_LISTEN", "\"127.0.0.1:8080\"", "where the API answers"),
     plain("metrics_listen", "BERTH_METRICS_LISTEN", "\"127.0.0.1:9464\"", "where /metrics answers; empty turns it off"),
+    plain(
+        "scheduler_metrics_listen",
+        "BERTH_SCHEDULER_METRICS_LISTEN",
+        "\"127.0.0.1:9465\"",
+        "where /metrics of berth-scheduler answers; empty turns it off",
+    ),
     unset(
         "data_dir",
         "BERTH_DATA_DIR",
@@ -112,6 +118,12 @@ pub const SETTINGS: &[Setting] = &[
         "error, warn, info, debug, trace, or directives such as berth=debug,sqlx=warn",
     ),
     plain("log.format", "BERTH_LOG_FORMAT", "\"text\"", "text or json"),
+    unset(
+        "telemetry.otlp_endpoint",
+        "OTEL_EXPORTER_OTLP_ENDPOINT",
+        "\"http://127.0.0.1:4318\"",
+        "where traces go, by OTLP over HTTP; unset: there are none",
+    ),
     plain(
         "inventory.rewrite_localhost",
         "REWRITE_LOCALHOST",

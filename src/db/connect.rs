@@ -1,7 +1,7 @@
 //! Connecting: the address, what is said first, how long to go on trying.
 
 use std::{
-    path::Path,
+    path::{Path, PathBuf},
     sync::{Arc, Once},
     time::Duration,
 };
@@ -80,6 +80,13 @@ impl Db {
     /// Whether the database answers.
     pub async fn ping(&self) -> sqlx::Result<()> {
         self.read().await?.ping().await
+    }
+
+    /// The file of this SQLite address, when it is not there: connecting would make it.
+    pub fn missing_file(url: &str) -> Option<PathBuf> {
+        let is_sqlite = matches!(normalise(url), Ok((Dialect::Sqlite, _)));
+        let file = file_of(url);
+        (is_sqlite && file != Path::new(":memory:") && !file.exists()).then(|| file.to_owned())
     }
 
     pub(super) fn url(&self) -> &str {

@@ -101,6 +101,16 @@ impl Db {
         Ok(Alone { conn, dialect, _lock: lock })
     }
 
+    /// How MySQL or MariaDB compares texts in this database. SQLite has one way, which is right.
+    pub async fn collation(&self) -> sqlx::Result<Option<String>> {
+        if self.dialect() == Dialect::Sqlite {
+            return Ok(None);
+        }
+        let mut conn = self.read().await?;
+        let row = sqlx::query("select cast(@@collation_database as char)").fetch_one(&mut *conn).await?;
+        row.try_get(0)
+    }
+
     /// How far the database is from what this program needs.
     pub async fn schema(&self) -> sqlx::Result<Schema> {
         let mut conn = self.read().await?;

@@ -16,6 +16,7 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
+    time::Instant,
 };
 
 use sqlx::{Any, AnyConnection, AnyPool, AssertSqlSafe, Row, SqlSafeStr, Transaction, pool::PoolConnection};
@@ -27,7 +28,7 @@ pub use self::{
     migrate::{Alone, MigrateError, Migration, Schema, is_absent, knows_step, migrations},
 };
 use crate::{
-    clock::{Clock, Millis},
+    clock::{self, Clock, Millis},
     ids::LeaseId,
 };
 
@@ -99,7 +100,13 @@ impl Db {
 
     /// A connection for reading.
     pub async fn read(&self) -> sqlx::Result<PoolConnection<Any>> {
-        self.pool.acquire().await
+        let asked = clock::begin();
+        waited(asked, self.pool.acquire().await)
+    }
+
+    /// How many connections there are, how many of them rest, and how many there may be.
+    pub fn connections(&self) -> (u32, usize, u32) {
+        (self.pool.size(), self.pool.num_idle(), self.pool.options().get_max_connections())
     }
 
     /// A transaction for writing: on SQLite it takes the write lock at once, so it cannot fail half way.
@@ -108,7 +115,8 @@ impl Db {
             Dialect::Sqlite => (Some(self.take_turn().await), "begin immediate"),
             Dialect::MySql => (None, "start transaction"),
         };
-        let mut inner = self.pool.begin_with(begin).await?;
+        let asked = clock::begin();
+        let mut inner = waited(asked, self.pool.begin_with(begin).await)?;
         let now = self.now(&mut inner).await?;
         Ok(Tx {
             inner,
@@ -123,11 +131,14 @@ impl Db {
     }
 
     async fn take_turn(&self) -> OwnedMutexGuard<()> {
+        let asked = clock::begin();
         let _first_job = match IN_A_JOB.try_with(|()| ()) {
             Ok(()) => Some(self.jobs_turn.lock().await),
             Err(_) => None,
         };
-        Arc::clone(&self.turn).lock_owned().await
+        let turn = Arc::clone(&self.turn).lock_owned().await;
+        metrics::histogram!("berth_database_write_wait_seconds").record(asked.elapsed().as_secs_f64());
+        turn
     }
 
     /// The database's now. On SQLite that is this machine's clock; on MySQL the server's.
@@ -150,6 +161,17 @@ impl Db {
     pub async fn close(&self) {
         self.pool.close().await;
     }
+}
+
+/// Counts how long a connection was waited for, or that none was had.
+fn waited<T>(asked: Instant, outcome: sqlx::Result<T>) -> sqlx::Result<T> {
+    match &outcome {
+        Ok(_) => {
+            metrics::histogram!("berth_database_acquire_duration_seconds").record(asked.elapsed().as_secs_f64());
+        }
+        Err(_) => metrics::counter!("berth_database_acquire_failures_total").increment(1),
+    }
+    outcome
 }
 
 /// A write transaction. Rolled back unless committed.

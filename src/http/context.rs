@@ -16,6 +16,8 @@ use axum::{
 use ipnet::IpNet;
 use uuid::Uuid;
 
+use crate::telemetry;
+
 /// The request being answered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RequestInfo {
@@ -39,9 +41,9 @@ pub fn request_info() -> Option<RequestInfo> {
     CURRENT.try_with(Clone::clone).ok()
 }
 
-/// The id of the request being answered; empty outside of one.
+/// The id of the request being answered, or of the one that asked for the job at work; empty outside of both.
 pub fn request_id() -> String {
-    CURRENT.try_with(|info| info.id.to_string()).unwrap_or_default()
+    CURRENT.try_with(|info| info.id.to_string()).unwrap_or_else(|_| telemetry::request_id().to_string())
 }
 
 /// The address that sent the request being answered; empty outside of one.
@@ -65,7 +67,13 @@ impl<S: Sync> FromRequestParts<S> for ClientAddr {
 /// Reads id and sender from a request.
 pub(super) fn read(headers: &HeaderMap, peer: Option<&ConnectInfo<SocketAddr>>, trusted: &[IpNet]) -> RequestInfo {
     let given = headers.get("x-request-id").and_then(|value| value.to_str().ok()).filter(|id| is_sane(id));
-    let id = given.map_or_else(|| Uuid::now_v7().simple().to_string().into(), Arc::from);
+    let traced = || {
+        let (trace, _) = telemetry::traceparent(headers.get("traceparent")?.to_str().ok()?)?;
+        Some(format!("{trace:032x}"))
+    };
+    // The id is that of the trace as well, so whoever is asked to go on with a trace is found by it.
+    let own = || traced().unwrap_or_else(|| Uuid::now_v7().simple().to_string());
+    let id = given.map_or_else(|| own().into(), Arc::from);
     let socket = peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |ConnectInfo(address)| address.ip().to_canonical());
     RequestInfo { id, peer: client(socket, headers, trusted) }
 }

@@ -5,7 +5,7 @@ use std::{net::SocketAddr, panic::AssertUnwindSafe, sync::Arc, time::Duration, t
 use axum::{
     Router,
     extract::{ConnectInfo, DefaultBodyLimit, MatchedPath, Request, State},
-    http::{HeaderName, HeaderValue, StatusCode, header},
+    http::{HeaderName, HeaderValue, Method, StatusCode, header},
     middleware::{self, Next},
     response::{IntoResponse, Response},
 };
@@ -14,10 +14,10 @@ use tower_http::compression::{
     CompressionLayer, DefaultPredicate, Predicate,
     predicate::{NotForContentType, SizeAbove},
 };
-use tracing::Instrument;
+use tracing::{Instrument, field};
 
 use super::{AddressLimit, Problem, context, scrub};
-use crate::ctx::Ctx;
+use crate::{ctx::Ctx, telemetry};
 
 /// What differs between routes.
 #[derive(Debug, Clone, Copy, Default)]
@@ -62,7 +62,19 @@ async fn answer(State(around): State<Arc<Around>>, mut request: Request, next: N
     let template = request.extensions().get::<MatchedPath>().map(|path| path.as_str().to_owned());
     let route = template.as_deref().unwrap_or("none");
     let is_quiet = around.rules.quiet.contains(&route);
-    let span = tracing::info_span!("request", id = %info.id);
+    let span = tracing::info_span!(
+        "request",
+        id = %info.id,
+        traceparent = field::Empty,
+        method = field::Empty,
+        route = field::Empty,
+        status = field::Empty
+    );
+    if let Some(parent) = request.headers().get("traceparent").and_then(|value| value.to_str().ok())
+        && telemetry::traceparent(parent).is_some()
+    {
+        span.record("traceparent", parent);
+    }
 
     let work = async {
         if !is_quiet && let Err(refused) = around.limit.check(info.peer) {
@@ -80,7 +92,8 @@ async fn answer(State(around): State<Arc<Around>>, mut request: Request, next: N
         };
         outcome.unwrap_or_else(|panic| panicked(panic.as_ref()).into_response())
     };
-    let mut response = context::scope(info.clone(), work).instrument(span.clone()).await;
+    let work = telemetry::caused_by(Arc::clone(&info.id), context::scope(info.clone(), work));
+    let mut response = work.instrument(span.clone()).await;
 
     dress(&path, &mut response);
     if let Ok(id) = HeaderValue::from_str(&info.id) {
@@ -88,9 +101,10 @@ async fn answer(State(around): State<Arc<Around>>, mut request: Request, next: N
     }
     let status = response.status();
     let took = started.elapsed();
-    let labels = [("method", method.to_string()), ("route", route.to_owned())];
-    metrics::histogram!("http_request_duration_seconds", &labels).record(took.as_secs_f64());
-    metrics::counter!("http_requests_total", "method" => method.to_string(), "route" => route.to_owned(), "status" => status.as_u16().to_string())
+    let word = method_word(&method);
+    metrics::histogram!("berth_http_request_duration_seconds", "method" => word, "route" => route.to_owned())
+        .record(took.as_secs_f64());
+    metrics::counter!("berth_http_requests_total", "method" => word, "route" => route.to_owned(), "status" => status.as_u16().to_string())
         .increment(1);
     let path: String = path.chars().take(200).collect();
     let took_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
@@ -102,7 +116,23 @@ async fn answer(State(around): State<Arc<Around>>, mut request: Request, next: N
             tracing::info!(%method, ?path, query, status, took_ms, %peer, "answered");
         }
     });
+    // After the line, which says the same in its own words.
+    span.record("method", word).record("route", route).record("status", status);
     response
+}
+
+/// A method's name as a label: anybody may send any word.
+fn method_word(method: &Method) -> &'static str {
+    match *method {
+        Method::GET => "GET",
+        Method::HEAD => "HEAD",
+        Method::POST => "POST",
+        Method::PUT => "PUT",
+        Method::PATCH => "PATCH",
+        Method::DELETE => "DELETE",
+        Method::OPTIONS => "OPTIONS",
+        _ => "other",
+    }
 }
 
 fn timed_out(time: Duration) -> Problem {
@@ -113,7 +143,7 @@ fn timed_out(time: Duration) -> Problem {
 fn panicked(panic: &(dyn std::any::Any + Send)) -> Problem {
     let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
     let text = text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default();
-    metrics::counter!("panics_total").increment(1);
+    metrics::counter!("berth_panics_total", "where" => "request").increment(1);
     Problem::internal(anyhow::anyhow!("panic: {text}"))
 }
 

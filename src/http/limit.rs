@@ -40,7 +40,7 @@ impl AddressLimit {
         }
         limiter.check_key(&address_key(address)).map_err(|not_until| {
             let wait = not_until.wait_time_from(DefaultClock::default().now()).as_secs() + 1;
-            metrics::counter!("http_rate_limited_total").increment(1);
+            metrics::counter!("berth_http_rate_limited_total").increment(1);
             let detail = format!("too many requests from your address; try again in {wait} s");
             Problem::new(StatusCode::TOO_MANY_REQUESTS, "too-many-requests", detail).retry_after(wait)
         })

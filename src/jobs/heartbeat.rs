@@ -1,6 +1,6 @@
 //! Which processes are alive.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use tokio_util::sync::CancellationToken;
 
@@ -42,11 +42,33 @@ async fn say(ctx: &Ctx, role: &str, process: &str) -> sqlx::Result<()> {
     tx.commit().await
 }
 
-/// How many job runners are alive.
-pub async fn alive(ctx: &Ctx) -> sqlx::Result<i64> {
+/// Who claims jobs now.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Pulse {
+    /// How many processes of each role are alive.
+    pub alive: BTreeMap<String, i64>,
+    /// Milliseconds since the last sign of life of any; none when there was none for long.
+    pub age: Option<Millis>,
+}
+
+/// Who claims jobs now.
+pub async fn pulse(ctx: &Ctx) -> sqlx::Result<Pulse> {
     let mut conn = ctx.db.read().await?;
     let now = ctx.db.now(&mut conn).await?;
-    store::count_beats_since(&mut conn, now - GONE_AFTER).await
+    let mut pulse = Pulse::default();
+    for (role, at) in store::beats(&mut conn).await? {
+        let age = now.saturating_sub(at).max(0);
+        pulse.age = Some(pulse.age.map_or(age, |least| least.min(age)));
+        if age <= GONE_AFTER {
+            *pulse.alive.entry(role).or_default() += 1;
+        }
+    }
+    Ok(pulse)
+}
+
+/// How many job runners are alive.
+pub async fn alive(ctx: &Ctx) -> sqlx::Result<i64> {
+    Ok(pulse(ctx).await?.alive.values().sum())
 }
 
 /// How many processes of this role are alive.

@@ -107,6 +107,12 @@ pub async fn still_held(tx: &mut Tx, claim: &Claim) -> sqlx::Result<bool> {
     store::held_by(tx, claim.id, &claim.owner).await
 }
 
+/// How many jobs are asked for, timers included.
+pub async fn asked_for(ctx: &Ctx) -> sqlx::Result<i64> {
+    let mut conn = ctx.db.read().await?;
+    store::count(&mut conn).await
+}
+
 /// How many jobs are due and unclaimed for longer than `grace`: what the metrics call overdue.
 pub async fn overdue(ctx: &Ctx, grace: Duration) -> sqlx::Result<i64> {
     let mut conn = ctx.db.read().await?;

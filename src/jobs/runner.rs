@@ -9,6 +9,7 @@ use tokio::{
     time::{Instant, interval, timeout},
 };
 use tokio_util::sync::CancellationToken;
+use tracing::{Instrument, field};
 
 use super::{Claim, Kind, Next, store};
 use crate::{
@@ -127,7 +128,26 @@ impl Runner {
 
     /// Runs one job under its heartbeat. Answers what went wrong, if anything.
     async fn work(self: Arc<Self>, kind: &'static Kind, claim: Claim, permit: OwnedSemaphorePermit) -> Option<String> {
+        let span = tracing::info_span!(
+            "job",
+            job = claim.kind,
+            subject = claim.subject,
+            // Known to the work itself, once it has read what it is about.
+            request = field::Empty,
+            outcome = field::Empty
+        );
+        self.work_on(kind, claim, permit).instrument(span).await
+    }
+
+    async fn work_on(
+        self: Arc<Self>,
+        kind: &'static Kind,
+        claim: Claim,
+        permit: OwnedSemaphorePermit,
+    ) -> Option<String> {
         let _stops_with_us = claim.lost.clone().drop_guard();
+        let _counted = Counted::new();
+        let began = Instant::now();
         let job = AssertUnwindSafe(self.try_again(kind, &claim)).catch_unwind();
         let outcome = tokio::select! {
             outcome = job => outcome,
@@ -136,7 +156,12 @@ impl Runner {
                 return None;
             }
         };
-        let outcome = outcome.unwrap_or_else(|panic| Err(anyhow::anyhow!("panicked: {}", panic_text(&*panic))));
+        let outcome = outcome.unwrap_or_else(|panic| {
+            metrics::counter!("berth_panics_total", "where" => "job").increment(1);
+            Err(anyhow::anyhow!("panicked: {}", panic_text(&*panic)))
+        });
+        metrics::histogram!("berth_job_duration_seconds", "kind" => claim.kind).record(began.elapsed().as_secs_f64());
+        tracing::Span::current().record("outcome", if outcome.is_ok() { "ok" } else { "failed" });
         let failure = outcome.as_ref().err().map(|error| format!("{}({}): {error:#}", claim.kind, claim.subject));
         if let Some(failure) = &failure {
             tracing::warn!(job.attempts = claim.attempts, "job failed: {failure}");
@@ -204,6 +229,22 @@ impl Runner {
         let held = store::prolong(&mut tx, claim.id, &claim.owner, until).await?;
         tx.commit().await?;
         Ok(held)
+    }
+}
+
+/// Counts a job as long as it is worked on.
+struct Counted;
+
+impl Counted {
+    fn new() -> Self {
+        metrics::gauge!("berth_jobs_running").increment(1.0);
+        Self
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        metrics::gauge!("berth_jobs_running").decrement(1.0);
     }
 }
 

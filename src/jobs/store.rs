@@ -177,6 +177,10 @@ pub(super) async fn count_overdue(conn: &mut AnyConnection, since: Millis, now: 
         .try_get(0)
 }
 
+pub(super) async fn count(conn: &mut AnyConnection) -> sqlx::Result<i64> {
+    sqlx::query("select count(*) from job").fetch_one(conn).await?.try_get(0)
+}
+
 pub(super) async fn beat(tx: &mut Tx, process: &str) -> sqlx::Result<bool> {
     let now = tx.now;
     let done =
@@ -209,6 +213,8 @@ pub(super) async fn count_beats_of_since(conn: &mut AnyConnection, role: &str, s
     sqlx::query(text).bind(role).bind(since).fetch_one(conn).await?.try_get(0)
 }
 
-pub(super) async fn count_beats_since(conn: &mut AnyConnection, since: Millis) -> sqlx::Result<i64> {
-    sqlx::query("select count(*) from heartbeat where ? <= at").bind(since).fetch_one(conn).await?.try_get(0)
+/// The role of every process, and when it last said that it is alive.
+pub(super) async fn beats(conn: &mut AnyConnection) -> sqlx::Result<Vec<(String, Millis)>> {
+    let rows = sqlx::query("select kind, at from heartbeat").fetch_all(conn).await?;
+    rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).collect()
 }

@@ -171,3 +171,12 @@ pub async fn count_by_state(conn: &mut AnyConnection) -> sqlx::Result<Vec<(Strin
     let rows = sqlx::query("select state, count(*) from lease group by state").fetch_all(conn).await?;
     rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).collect()
 }
+
+/// When the lease ended that has its access still and should not; none: there is no such.
+pub async fn first_overdue(conn: &mut AnyConnection, now: Millis) -> sqlx::Result<Option<Millis>> {
+    sqlx::query("select min(expires_at) from lease where state in ('active', 'expiring') and expires_at < ?")
+        .bind(now)
+        .fetch_one(conn)
+        .await?
+        .try_get(0)
+}

@@ -217,7 +217,7 @@ async fn choose(ctx: &Ctx, addresses: Vec<SocketAddr>) -> SocketAddr {
 }
 
 fn refused(why: String) -> Error {
-    metrics::counter!("machine_addresses_refused_total").increment(1);
+    metrics::counter!("berth_machine_addresses_refused_total").increment(1);
     Error::BadValue(why)
 }
 

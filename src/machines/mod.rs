@@ -36,10 +36,10 @@ pub use self::{
     register::Registered,
     rules::{Entry, Fault, fingerprint},
     store::{
-        Filter, Holder, Move, Search, by_id, count_by_pool, count_by_state, due_for_cleaning, find, held_by, lock,
-        prune_moves,
+        Filter, Holder, Move, Search, any_with_password, by_id, count_by_pool, count_by_state, due_for_cleaning, find,
+        first_by_name, held_by, lock, oldest_quarantine, prune_moves,
     },
-    target::target,
+    target::{opens_password, target},
     views::{HolderView, MachineView, RegisteredView},
 };
 use crate::{
@@ -182,6 +182,13 @@ pub async fn shift(tx: &mut Tx, machine: &Machine, to: State, why: Change) -> sq
             .increment(1);
     }
     if after.state == State::Quarantined && machine.state != State::Quarantined && machine.failures == 0 {
+        let cause = match machine.state {
+            State::New | State::Checking => "registration",
+            State::Held | State::Provisioning => "provisioning",
+            State::Leased | State::Draining | State::Cleaning | State::Verifying => "cleaning",
+            State::Ready | State::Quarantined | State::Maintenance | State::Retired => "check",
+        };
+        metrics::counter!("berth_quarantines_total", "cause" => cause).increment(1);
         tell_admins(tx, &after).await?;
     }
     Ok(Some(after))

@@ -7,6 +7,7 @@ use crate::{
     config::{Config, Remote},
     ctx::Ctx,
     remote::{Error, HostKey, Login, Secret, Ssh, Target, Via},
+    seal::CannotOpen,
 };
 
 /// Where and how to reach a machine now: its name is resolved, and refused where no machine may be. `fence`: whoever
@@ -22,6 +23,12 @@ pub async fn target(ctx: &Ctx, machine: &Machine, fence: Option<&str>) -> Result
         (None, ..) => Login::KeyFile(own_key(ctx)),
     };
     reach(ctx, machine, login, fence).await
+}
+
+/// Whether the password that is stored for a machine can be opened.
+pub fn opens_password(ctx: &Ctx, machine: &Machine) -> Result<(), CannotOpen> {
+    let Some(sealed) = &machine.password_sealed else { return Ok(()) };
+    ctx.sealer.open(&Machine::password_owner(machine.id), sealed).map(drop)
 }
 
 /// The same with another way to log in.

@@ -5,8 +5,8 @@ use std::path::Path;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-use super::{Baseline, Recorder, Trouble, as_root, assign, book, create::look, open, play};
-use crate::{ctx::Ctx, machines::Machine, playbook, remote::Shell};
+use super::{Baseline, Recorder, Trouble, as_root, assign, book, create::look, open, play, timed};
+use crate::{ctx::Ctx, machines::Machine, playbook, remote::Shell, telemetry};
 
 const HUNT: &str = include_str!("scripts/hunt.sh");
 
@@ -27,21 +27,25 @@ impl<'a> Cleaner<'a> {
 
     /// Stops new logins and ends what runs. Answers the account's uid; none: there is no such account.
     pub async fn drain(&self, uid: Option<i64>) -> Result<Option<i64>, Trouble> {
-        let said = self.script(uid, &format!("{HUNT}{}", include_str!("scripts/drain.sh"))).await?;
+        let text = format!("{HUNT}{}", include_str!("scripts/drain.sh"));
+        let said = timed("drain", &self.machine.name, self.script(uid, &text)).await?;
         Ok(said.lines().find_map(|line| line.strip_prefix("uid ")?.parse().ok()))
     }
 
     /// Runs the teardown playbook. What it leaves is for the sweep.
     pub async fn teardown(&mut self, recorder: &Recorder, file: &Path, lost: CancellationToken) -> Result<(), Trouble> {
-        let book = book(self.ctx, file)?;
+        let book = book(&self.ctx.config, file)?;
         let shell = self.shell.take().ok_or_else(broken)?;
         let mut vars = serde_json::Map::new();
         vars.insert("berth_user".to_owned(), self.username.into());
+        vars.insert("berth_request_id".to_owned(), (*telemetry::request_id()).into());
         let deadline = self.ctx.config.timeouts.clean;
         let work = play(&book, vec![(self.machine, shell)], &vars, recorder, lost);
-        let Ok((summary, connections)) = timeout(deadline, work).await else {
-            return Err(Trouble::Failed(format!("the teardown took more than {} seconds", deadline.as_secs())));
-        };
+        let (summary, connections) = timed("teardown", &self.machine.name, async {
+            let late = |_| Trouble::Failed(format!("the teardown took more than {} seconds", deadline.as_secs()));
+            timeout(deadline, work).await.map_err(late)
+        })
+        .await?;
         self.shell = connections.take(&self.machine.name);
         match summary.hosts.get(&self.machine.name) {
             Some(host) if 0 < host.unreachable => Err(Trouble::Unreachable(said(host))),
@@ -56,7 +60,8 @@ impl<'a> Cleaner<'a> {
 
     /// Removes what is left by uid and by name.
     pub async fn sweep(&self, recorder: &Recorder, uid: Option<i64>) -> Result<(), Trouble> {
-        let said = self.script(uid, &format!("{HUNT}{}", include_str!("scripts/sweep.sh"))).await?;
+        let text = format!("{HUNT}{}", include_str!("scripts/sweep.sh"));
+        let said = timed("sweep", &self.machine.name, self.script(uid, &text)).await?;
         for note in said.lines().filter_map(|line| line.strip_prefix("note ")) {
             recorder.note(&self.machine.name, "note", "sweep", "changed", note);
         }
@@ -65,6 +70,10 @@ impl<'a> Cleaner<'a> {
 
     /// Proves that nothing is left: no account, no process, and every fact as it was before.
     pub async fn verify(&self, uid: Option<i64>, before: &Baseline) -> Result<(), Trouble> {
+        timed("verify", &self.machine.name, self.prove(uid, before)).await
+    }
+
+    async fn prove(&self, uid: Option<i64>, before: &Baseline) -> Result<(), Trouble> {
         self.script(uid, &format!("{HUNT}{}", include_str!("scripts/verify.sh"))).await?;
         let now = look(self.shell.as_ref().ok_or_else(broken)?).await?;
         let differences = before.differences(&now);

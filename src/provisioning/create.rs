@@ -7,8 +7,8 @@ use serde_json::{Map, Value, json};
 use tokio::time::{interval, timeout};
 use tokio_util::sync::CancellationToken;
 
-use super::{Baseline, Person, Recorder, Trouble, as_root, assign, book, is_fake, open, play};
-use crate::{ctx::Ctx, ids::MachineId, machines::Machine, remote::Shell};
+use super::{Baseline, Person, Recorder, Trouble, as_root, assign, book, is_fake, open, play, timed};
+use crate::{ctx::Ctx, ids::MachineId, machines::Machine, remote::Shell, telemetry};
 
 /// How often progress is written while a run goes on.
 const PROGRESS: Duration = Duration::from_millis(300);
@@ -59,11 +59,14 @@ async fn survey_one(ctx: &Ctx, machine: &Machine, username: &str, known: Option<
 
 /// The machine's baseline now.
 pub(super) async fn look(shell: &Shell) -> Result<Baseline, Trouble> {
-    let answer = as_root(shell, include_str!("scripts/baseline.sh").to_owned(), LOOK).await?;
-    if answer.rc != 0 {
-        return Err(Trouble::Failed(format!("cannot look at the machine: {}", answer.stderr.trim())));
-    }
-    Ok(Baseline::new(&answer.stdout))
+    timed("look", &shell.target().name, async {
+        let answer = as_root(shell, include_str!("scripts/baseline.sh").to_owned(), LOOK).await?;
+        if answer.rc != 0 {
+            return Err(Trouble::Failed(format!("cannot look at the machine: {}", answer.stderr.trim())));
+        }
+        Ok(Baseline::new(&answer.stdout))
+    })
+    .await
 }
 
 /// Runs the pool's playbook on all machines at once and answers, per machine, the uid of the account.
@@ -76,14 +79,17 @@ pub async fn create(
     lost: CancellationToken,
 ) -> Vec<(MachineId, Result<i64, Trouble>)> {
     let machines: Vec<&Machine> = hosts.iter().map(|(machine, _)| *machine).collect();
-    let book = match book(ctx, playbook) {
+    let book = match book(&ctx.config, playbook) {
         Ok(book) => book,
         Err(trouble) => return machines.iter().map(|machine| (machine.id, Err(trouble.clone()))).collect(),
     };
     let vars = variables(person);
     let deadline = ctx.config.timeouts.provision;
     let stop = lost.child_token();
-    let work = timeout(deadline, play(&book, hosts, &vars, recorder, stop.clone()));
+    let work = timed("playbook", "", async {
+        let played = timeout(deadline, play(&book, hosts, &vars, recorder, stop.clone())).await;
+        played.map_err(|_| Trouble::Failed(format!("the playbook took more than {} seconds", deadline.as_secs())))
+    });
     tokio::pin!(work);
     let mut progress = interval(PROGRESS);
     progress.tick().await;
@@ -97,9 +103,9 @@ pub async fn create(
             }
         }
     };
-    let Ok((summary, connections)) = outcome else {
-        let trouble = Trouble::Failed(format!("the playbook took more than {} seconds", deadline.as_secs()));
-        return machines.iter().map(|machine| (machine.id, Err(trouble.clone()))).collect();
+    let (summary, connections) = match outcome {
+        Ok(played) => played,
+        Err(trouble) => return machines.iter().map(|machine| (machine.id, Err(trouble.clone()))).collect(),
     };
     let mut results = Vec::with_capacity(machines.len());
     for machine in machines {
@@ -111,7 +117,7 @@ pub async fn create(
                 Err(Trouble::Failed(host.error.clone().unwrap_or_else(|| "a task failed".to_owned())))
             }
             Some(_) => match connections.take(&machine.name) {
-                Some(shell) => uid_of(&shell, &person.username).await,
+                Some(shell) => timed("identify", &machine.name, uid_of(&shell, &person.username)).await,
                 None => Err(Trouble::Unreachable("the connection broke".to_owned())),
             },
             None => {
@@ -125,6 +131,7 @@ pub async fn create(
 
 fn variables(person: &Person) -> Map<String, Value> {
     let mut vars = Map::new();
+    vars.insert("berth_request_id".to_owned(), json!(&*telemetry::request_id()));
     vars.insert("berth_user".to_owned(), json!(person.username));
     vars.insert("berth_ssh_keys".to_owned(), json!(person.ssh_keys));
     if let Some(hash) = &person.password_hash {

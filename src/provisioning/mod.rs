@@ -14,10 +14,11 @@ pub mod store;
 
 use std::{
     path::{Path, PathBuf},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use tokio_util::sync::CancellationToken;
+use tracing::{Instrument, field};
 
 pub use self::{
     clean::Cleaner,
@@ -27,10 +28,12 @@ pub use self::{
     record::{Counts, Recorder},
 };
 use crate::{
+    config::Config,
     ctx::Ctx,
     machines::{self, Machine},
     playbook::{self, Playbook},
     remote::{self, Answer, Become, BecomeMethod, Shell, Step, Via},
+    telemetry,
 };
 
 /// The fence of everything that changes a machine: one controller at a time.
@@ -59,14 +62,14 @@ impl From<remote::Error> for Trouble {
 }
 
 /// A playbook that came with Berth or lies in the admin's folder.
-fn book(ctx: &Ctx, file: &Path) -> Result<Playbook, Trouble> {
+fn book(config: &Config, file: &Path) -> Result<Playbook, Trouble> {
     let name = file.display();
     let broken = |error: playbook::LoadError| Trouble::Failed(format!("the playbook `{name}` cannot be used: {error}"));
-    let path = match &ctx.config.playbooks {
+    let path = match &config.playbooks {
         Some(folder) => folder.join(file),
         None => file.to_owned(),
     };
-    if (path.is_absolute() || ctx.config.playbooks.is_some()) && path.exists() {
+    if (path.is_absolute() || config.playbooks.is_some()) && path.exists() {
         return playbook::load(&path).map_err(broken);
     }
     match file.to_str() {
@@ -78,6 +81,15 @@ fn book(ctx: &Ctx, file: &Path) -> Result<Playbook, Trouble> {
             Err(Trouble::Failed(format!("there is no playbook `{name}`; put it into the folder BERTH_PLAYBOOKS names")))
         }
     }
+}
+
+/// Every playbook that some pool needs, and whether it can be read.
+pub fn playbooks(config: &Config) -> Vec<(PathBuf, Result<(), Trouble>)> {
+    let own = config.pools.values().flat_map(|pool| [&pool.create_playbook, &pool.remove_playbook]);
+    let mut names: Vec<PathBuf> = own.flatten().cloned().chain([CREATE.into(), REMOVE.into()]).collect();
+    names.sort_unstable();
+    names.dedup();
+    names.into_iter().map(|name| (name.clone(), book(config, &name).map(drop))).collect()
 }
 
 /// The playbook that makes accounts in `pool`.
@@ -95,7 +107,7 @@ pub fn remove_playbook(ctx: &Ctx, pool: &str) -> PathBuf {
 /// A shell of our own on the machine; everything an earlier one still did there is ended first.
 async fn open(ctx: &Ctx, machine: &Machine) -> Result<Shell, Trouble> {
     let target = machines::target(ctx, machine, Some(FENCE)).await?;
-    Ok(Shell::open(&target).await?)
+    timed("connect", &machine.name, async { Ok(Shell::open(&target).await?) }).await
 }
 
 /// Runs a playbook over shells that are open, noting each step.
@@ -127,8 +139,45 @@ async fn as_root(shell: &Shell, text: String, deadline: Duration) -> Result<Answ
         method: BecomeMethod::default(),
         password: None,
     });
+    let text = asked_by() + &text;
     let step = Step { text, plain: true, become_user, deadline: Some(deadline), ..Step::default() };
     Ok(shell.send(step).await?.answer().await?)
+}
+
+/// Does one step on a machine, empty for all of a run, and counts how long it took and how it ended.
+async fn timed<T>(
+    step: &'static str,
+    machine: &str,
+    work: impl Future<Output = Result<T, Trouble>>,
+) -> Result<T, Trouble> {
+    let span = tracing::info_span!("step", step, machine, outcome = field::Empty);
+    let began = Instant::now();
+    let outcome = work.instrument(span.clone()).await;
+    let word = match &outcome {
+        Ok(_) => "ok",
+        Err(Trouble::Unreachable(_)) => "unreachable",
+        Err(Trouble::Refused(_)) => "refused",
+        Err(Trouble::Failed(_)) => "failed",
+    };
+    let took = began.elapsed();
+    metrics::histogram!("berth_step_duration_seconds", "step" => step, "outcome" => word).record(took.as_secs_f64());
+    span.in_scope(|| {
+        let took_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
+        match &outcome {
+            Ok(_) => tracing::debug!(took_ms, "a step is done"),
+            Err(trouble) => tracing::warn!(took_ms, "a step went wrong: {trouble}"),
+        }
+    });
+    span.record("outcome", word);
+    outcome
+}
+
+/// Says on the machine which request a step goes back to.
+fn asked_by() -> String {
+    match &*telemetry::request_id() {
+        "" => String::new(),
+        id => format!("{}export BERTH_REQUEST_ID\n", assign("BERTH_REQUEST_ID", id)),
+    }
 }
 
 /// No host at all: it answers every script with nothing.

@@ -13,7 +13,7 @@ use crate::{
     db::{Tx, is_taken},
     ids::{AccountId, LeaseId, RunId},
     notifications::{self, News},
-    playbook,
+    playbook, telemetry,
 };
 
 /// Counts of one machine in one run.
@@ -38,6 +38,7 @@ pub struct Recorder {
     pub id: RunId,
     account: AccountId,
     reservation: LeaseId,
+    kind: RunKind,
     clock: crate::clock::Clock,
     book: Mutex<Book>,
 }
@@ -67,7 +68,12 @@ impl Recorder {
         let run = NewRun { id, kind, playbook, account, reservation, machines: &names };
         store::insert(tx, &run).await?;
         store::give_up_earlier(tx, &run).await?;
-        Ok(Self { id, account, reservation, clock: ctx.clock.clone(), book: Mutex::default() })
+        Ok(Self { id, account, reservation, kind, clock: ctx.clock.clone(), book: Mutex::default() })
+    }
+
+    /// The run in logs and traces.
+    pub fn span(&self) -> tracing::Span {
+        tracing::info_span!("run", run = self.kind.as_str(), id = %self.id)
     }
 
     /// Adds a line.
@@ -126,7 +132,10 @@ impl Recorder {
             let book = self.book.lock().expect("no panic while writing");
             serde_json::to_string(&book.counts).expect("counts are numbers")
         };
-        store::finish(tx, self.id, state, &summary, error).await
+        store::finish(tx, self.id, state, &summary, error).await?;
+        tracing::info!(run = %self.id, kind = self.kind.as_str(), state = state.as_str(), error, "a run is over");
+        metrics::counter!("berth_runs_total", "kind" => self.kind.as_str(), "outcome" => state.as_str()).increment(1);
+        Ok(())
     }
 
     /// Writes what is new; the number of the last line. Lines stay in the book until their commit is known.
@@ -148,7 +157,7 @@ impl Recorder {
                 reservation: Some(self.reservation),
                 machine: Some(&last.machine).filter(|name| !name.is_empty()).map(String::as_str),
                 message: &last.task,
-                data: serde_json::json!({ "run_id": self.id, "seq": last.seq, "status": last.status }),
+                data: serde_json::json!({ "run_id": self.id, "seq": last.seq, "status": last.status, "request_id": &*telemetry::request_id() }),
             },
         )
         .await?;

@@ -295,3 +295,8 @@ pub async fn prune(tx: &mut Tx, until: Millis) -> sqlx::Result<u64> {
         .await?;
     Ok(sqlx::query("delete from run where finished_at < ?").bind(until).execute(&mut **tx).await?.rows_affected())
 }
+
+/// How many runs go on now.
+pub async fn count_running(conn: &mut AnyConnection) -> sqlx::Result<i64> {
+    sqlx::query("select count(*) from run where state = 'running'").fetch_one(conn).await?.try_get(0)
+}

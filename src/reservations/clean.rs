@@ -3,7 +3,13 @@
 //! It is tried for ever, with growing pauses. Between tries the machine stands in quarantine with the reason, so it
 //! is never offered dirty and never forgotten.
 
-use super::{Allotment, Reservation, Seat, drive::shift, leases, machines, save, store, tell};
+use super::{
+    Allotment, Reservation, Seat,
+    drive::{as_asked, shift},
+    leases, machines, save, store, tell,
+};
+use tracing::Instrument;
+
 use crate::{
     audit,
     ctx::Ctx,
@@ -34,14 +40,23 @@ struct Task {
 
 async fn clean(ctx: Ctx, claim: Claim) -> anyhow::Result<Next> {
     let id: AllotmentId = claim.subject.parse()?;
-    let Some((mut task, recorder)) = start(&ctx, &claim, id).await? else { return Ok(Next::Done) };
-    match work(&ctx, &claim, &mut task, &recorder).await {
+    let found = {
+        let mut conn = ctx.db.read().await?;
+        store::find_allotment(&mut conn, id).await?
+    };
+    let Some(allotment) = found else { return Ok(Next::Done) };
+    as_asked(&ctx, allotment.reservation, clean_one(&ctx, &claim, id)).await
+}
+
+async fn clean_one(ctx: &Ctx, claim: &Claim, id: AllotmentId) -> anyhow::Result<Next> {
+    let Some((mut task, recorder)) = start(ctx, claim, id).await? else { return Ok(Next::Done) };
+    match work(ctx, claim, &mut task, &recorder).instrument(recorder.span()).await {
         Ok(Ok(())) => {
-            done(&ctx, &claim, &task, &recorder).await?;
+            done(ctx, claim, &task, &recorder).await?;
             Ok(Next::Finished)
         }
         Ok(Err(trouble)) => {
-            set_aside(&ctx, &claim, &task, &recorder, &trouble).await?;
+            set_aside(ctx, claim, &task, &recorder, &trouble).await?;
             anyhow::bail!("machine `{}` is not clean: {trouble}", task.machine.name)
         }
         Err(error) => Err(error),

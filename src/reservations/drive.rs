@@ -10,12 +10,14 @@ use std::{
 };
 
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
 
 use super::{
     Allotment, CLEAN, Reservation, Seat, allot, end, leases, machines, machines_in_words, model::Labels,
     password_owner, save, store, tell,
 };
 use crate::{
+    audit,
     clock::millis,
     ctx::Ctx,
     db::Tx,
@@ -25,6 +27,7 @@ use crate::{
     machines::{Change, Count, Machine, State},
     provisioning::{self, Baseline, Person, Recorder, RunKind, RunState, Survey, Trouble},
     remote::{Secret, Shell},
+    telemetry,
 };
 
 /// Drives one reservation; the subject is its id.
@@ -39,6 +42,10 @@ const ROUNDS: usize = 5;
 
 async fn drive(ctx: Ctx, claim: Claim) -> anyhow::Result<Next> {
     let id: LeaseId = claim.subject.parse()?;
+    as_asked(&ctx, id, drive_on(&ctx, &claim, id)).await
+}
+
+async fn drive_on(ctx: &Ctx, claim: &Claim, id: LeaseId) -> anyhow::Result<Next> {
     loop {
         let found = {
             let mut conn = ctx.db.read().await?;
@@ -47,29 +54,38 @@ async fn drive(ctx: Ctx, claim: Claim) -> anyhow::Result<Next> {
         let Some(reservation) = found else { return Ok(Next::Done) };
         match reservation.lease.state {
             LeaseState::Queued => {
-                if let Some(next) = try_start(&ctx, &claim, &reservation).await? {
+                if let Some(next) = try_start(ctx, claim, &reservation).await? {
                     return Ok(next);
                 }
             }
             LeaseState::Accepted | LeaseState::Provisioning => {
-                if let Some(next) = provision(&ctx, &claim, &reservation).await? {
+                if let Some(next) = provision(ctx, claim, &reservation).await? {
                     return Ok(next);
                 }
             }
             LeaseState::Active => {
-                if let Some(next) = expire_or_park(&ctx, &claim, id).await? {
+                if let Some(next) = expire_or_park(ctx, claim, id).await? {
                     return Ok(next);
                 }
             }
             LeaseState::Expiring => {
-                if let Some(next) = take_back(&ctx, &claim, id).await? {
+                if let Some(next) = take_back(ctx, claim, id).await? {
                     return Ok(next);
                 }
             }
-            LeaseState::Cleaning => return look_after(&ctx, &claim, id).await,
+            LeaseState::Cleaning => return look_after(ctx, claim, id).await,
             LeaseState::Closed | LeaseState::Failed => return Ok(Next::Done),
         }
     }
+}
+
+/// Does a job's work as something that the last request about the reservation asked for, so that log, audit, events and
+/// steps on machines carry its id.
+pub(super) async fn as_asked<F: Future>(ctx: &Ctx, id: LeaseId, work: F) -> F::Output {
+    // Without it the work goes on all the same.
+    let request = audit::last_request(ctx, &id.to_string(), id.0).await.unwrap_or_default();
+    tracing::Span::current().record("request", request.as_str());
+    telemetry::caused_by(request.into(), work).await
 }
 
 /// The lease, locked, in a transaction that the claim still covers.
@@ -146,7 +162,9 @@ async fn provision(ctx: &Ctx, claim: &Claim, reservation: &Reservation) -> anyho
         else {
             return Ok(None);
         };
-        let outcomes = run_round(ctx, claim, reservation, &recorder, &places, &person, &playbook).await?;
+        let span = recorder.span();
+        let round_of = run_round(ctx, claim, reservation, &recorder, &places, &person, &playbook).instrument(span);
+        let outcomes = round_of.await?;
         match settle_round(ctx, claim, reservation, &recorder, outcomes, round < ROUNDS).await? {
             Round::Another => {}
             Round::Over => return Ok(None),
@@ -311,7 +329,6 @@ async fn settle_round(
                         ..Change::because(format!("provisioning failed: {trouble}"))
                     };
                     shift(&mut tx, &place.machine, State::Quarantined, change).await?;
-                    metrics::counter!("berth_quarantines_total", "cause" => "provisioning").increment(1);
                 }
                 problems.push(format!("`{name}`: {trouble}"));
                 jobs::enqueue_named(&mut tx, CLEAN.name, &place.allotment.id.to_string(), now).await?;
@@ -365,7 +382,7 @@ async fn activate(tx: &mut Tx, lease: &mut Lease, reservation: &Reservation) -> 
     lease.deadline = None;
     save(tx, lease).await?;
     let took = u32::try_from(tx.now.saturating_sub(lease.created_at)).unwrap_or(u32::MAX);
-    metrics::histogram!("berth_provision_seconds").record(f64::from(took) / 1000.0);
+    metrics::histogram!("berth_provision_duration_seconds").record(f64::from(took) / 1000.0);
     let message = format!("{} ready for you, for {}", machines_in_words(reservation.count), reservation.duration);
     tell(tx, lease, "reservation.active", &message).await?;
     Ok(())

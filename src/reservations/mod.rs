@@ -26,6 +26,7 @@ use crate::{
     clock::{Millis, rfc3339},
     ctx::Ctx,
     db::{self, Tx},
+    http,
     ids::{AllotmentId, LeaseId},
     leases::{self, Lease, LeaseKind, LeaseState},
     machines::{self, Machine},
@@ -298,7 +299,11 @@ async fn tell(tx: &mut Tx, lease: &Lease, kind: &'static str, message: &str) -> 
             reservation: Some(lease.id),
             machine: None,
             message,
-            data: serde_json::json!({ "state": lease.state.as_str(), "expires_at": rfc3339(lease.expires_at) }),
+            data: serde_json::json!({
+                "state": lease.state.as_str(),
+                "expires_at": rfc3339(lease.expires_at),
+                "request_id": http::request_id(),
+            }),
         },
     )
     .await

@@ -4,9 +4,12 @@
 
 mod about;
 mod docs;
+mod metrics;
 mod notify;
 pub mod page;
 mod probes;
+
+pub use self::metrics::beside_scheduler;
 
 use std::{net::SocketAddr, time::Duration};
 
@@ -23,7 +26,7 @@ use crate::{
     config::{self, Config, Remote},
     ctx::Ctx,
     http::{self, Problem},
-    machines, notifications, provisioning, reservations, scheduler, terminals,
+    machines, notifications, provisioning, reservations, scheduler, telemetry, terminals,
 };
 
 /// How long requests may go on after a stop was asked for.
@@ -145,9 +148,9 @@ impl Server {
         let ctx = Ctx::connect(config, clock).await?;
         ctx.db.migrate().await.context("the database cannot be brought up to date")?;
         accounts::seed_admin(&ctx).await.context("the first admin cannot be made")?;
-        let listener = bind(listen).await?;
+        let listener = metrics::bind(listen, "BERTH_LISTEN").await?;
         let internal = match metrics_listen {
-            Some(address) => Some(bind(address).await?),
+            Some(address) => Some(metrics::bind(address, "BERTH_METRICS_LISTEN").await?),
             None => None,
         };
         let address = listener.local_addr()?;
@@ -170,11 +173,7 @@ impl Server {
             }
         });
         if let Some(internal) = internal {
-            let app = probes::internal(&ctx);
-            let stop = stop.clone();
-            tokio::spawn(
-                async move { axum::serve(internal, app).with_graceful_shutdown(stop.cancelled_owned()).await },
-            );
+            tokio::spawn(metrics::serve(ctx.clone(), internal, "berth", stop.clone()));
         }
         let serving = axum::serve(listener, app).with_graceful_shutdown(stop.clone().cancelled_owned()).into_future();
         tokio::pin!(serving);
@@ -188,14 +187,9 @@ impl Server {
         ctx.guests.close();
         let _ = tokio::time::timeout(LAST_WORDS, ctx.guests.wait()).await;
         work.await??;
+        telemetry::flush().await;
         Ok(())
     }
-}
-
-async fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
-    TcpListener::bind(address).await.with_context(|| {
-        format!("cannot listen on {address}; is another server there? set BERTH_LISTEN or BERTH_METRICS_LISTEN")
-    })
 }
 
 /// Serves until the process is asked to stop.

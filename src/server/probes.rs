@@ -3,7 +3,7 @@
 use axum::{
     Router,
     extract::State,
-    http::{StatusCode, header},
+    http::StatusCode,
     response::{IntoResponse, Response},
     routing::get,
 };
@@ -11,26 +11,16 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use crate::{
-    ctx::Ctx,
-    db::Schema,
-    http::Json,
-    jobs::{self, heartbeat},
-    leases, machines, telemetry,
-};
+use crate::{ctx::Ctx, db::Schema, http::Json, jobs::heartbeat};
 
 /// The public probes.
 pub(super) fn routes() -> OpenApiRouter<Ctx> {
     OpenApiRouter::new().routes(routes!(healthz)).routes(routes!(readyz))
 }
 
-/// The internal listener: probes and metrics.
-pub(super) fn internal(ctx: &Ctx) -> Router {
-    Router::new()
-        .route("/metrics", get(metrics))
-        .route("/api/healthz", get(healthz))
-        .route("/api/readyz", get(readyz))
-        .with_state(ctx.clone())
+/// What the internal listener says beside metrics.
+pub(super) fn internal() -> Router<Ctx> {
+    Router::new().route("/api/healthz", get(healthz)).route("/api/readyz", get(readyz))
 }
 
 /// The process is there.
@@ -89,32 +79,4 @@ async fn readyz(State(ctx): State<Ctx>) -> Response {
     let well = checks.database == "ok" && checks.migrations == "ok" && checks.scheduler == "ok";
     let (code, status) = if well { (StatusCode::OK, "ok") } else { (StatusCode::SERVICE_UNAVAILABLE, "degraded") };
     (code, Json(Readiness { status: status.to_owned(), checks })).into_response()
-}
-
-/// Prometheus's text format; what is counted in the database is read now.
-async fn metrics(State(ctx): State<Ctx>) -> Response {
-    if let Err(error) = gauges(&ctx).await {
-        tracing::debug!(%error, "cannot read the gauges");
-    }
-    let text = telemetry::metrics().render();
-    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response()
-}
-
-async fn gauges(ctx: &Ctx) -> sqlx::Result<()> {
-    /// A count as a gauge holds it.
-    #[allow(clippy::cast_precision_loss, reason = "counts stay far below 2^52")]
-    fn value(count: i64) -> f64 {
-        count as f64
-    }
-    let overdue = jobs::overdue(ctx, std::time::Duration::from_secs(30)).await?;
-    metrics::gauge!("berth_jobs_overdue").set(value(overdue));
-    metrics::gauge!("berth_job_runners").set(value(heartbeat::alive(ctx).await?));
-    let mut conn = ctx.db.read().await?;
-    for (state, count) in leases::store::count_by_state(&mut conn).await? {
-        metrics::gauge!("berth_leases", "state" => state).set(value(count));
-    }
-    for (state, count) in machines::count_by_state(&mut conn).await? {
-        metrics::gauge!("berth_machines", "state" => state.as_str()).set(value(count));
-    }
-    Ok(())
 }

@@ -59,6 +59,7 @@ pub(super) async fn create_session(
     let now = ctx.clock.now();
     if let Some(wait) = guard.wait(address, &body.username, now) {
         let seconds = u64::try_from(wait).unwrap_or(1000).div_ceil(1000);
+        metrics::counter!("berth_logins_total", "outcome" => "refused").increment(1);
         return Err(Error::SlowDown { seconds }.into());
     }
     let user_agent = headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok()).unwrap_or_default();
@@ -66,9 +67,10 @@ pub(super) async fn create_session(
     let word = match &outcome {
         Ok(_) => "ok",
         Err(Error::BadCredentials) => "wrong",
+        Err(Error::Database(_)) => "failed",
         Err(_) => "refused",
     };
-    metrics::counter!("accounts_logins_total", "outcome" => word).increment(1);
+    metrics::counter!("berth_logins_total", "outcome" => word).increment(1);
     match outcome {
         Ok(signed_in) => {
             guard.succeeded(address, &body.username);

@@ -107,6 +107,18 @@ pub async fn find(conn: &mut AnyConnection, name: &str) -> sqlx::Result<Option<M
     one(&sqlx::query(select).bind(name).fetch_all(conn).await?)
 }
 
+/// Machines by name, the first `limit` of them. Retired machines are in no pool any more.
+pub async fn first_by_name(conn: &mut AnyConnection, limit: i64) -> sqlx::Result<Vec<Machine>> {
+    let select = concat!("select ", columns!(), " from machine m where m.state <> 'retired' order by m.name limit ?");
+    sqlx::query(select).bind(limit).fetch_all(conn).await?.iter().map(machine_of).collect()
+}
+
+/// Any machine whose password is stored.
+pub async fn any_with_password(conn: &mut AnyConnection) -> sqlx::Result<Option<Machine>> {
+    let select = concat!("select ", columns!(), " from machine m where m.password_sealed is not null limit 1");
+    one(&sqlx::query(select).fetch_all(conn).await?)
+}
+
 /// The machine of this id.
 pub async fn by_id(conn: &mut AnyConnection, id: MachineId) -> sqlx::Result<Option<Machine>> {
     let select = concat!("select ", columns!(), " from machine m where m.id = ?");
@@ -375,6 +387,11 @@ pub(super) async fn unchecked(
 pub async fn count_by_state(conn: &mut AnyConnection) -> sqlx::Result<BTreeMap<State, i64>> {
     let rows = sqlx::query("select state, count(*) from machine group by state").fetch_all(conn).await?;
     rows.iter().map(|row| Ok((parsed("state", row.try_get::<&str, _>(0)?)?, row.try_get(1)?))).collect()
+}
+
+/// Since when the machine is set aside that is so the longest; none: none is.
+pub async fn oldest_quarantine(conn: &mut AnyConnection) -> sqlx::Result<Option<Millis>> {
+    sqlx::query("select min(state_since) from machine where state = 'quarantined'").fetch_one(conn).await?.try_get(0)
 }
 
 /// How many machines each pool has, and how many of them are ready. Retired machines are in no pool any more.

@@ -133,6 +133,7 @@ async fn follow_events(
         let next_cursor = items.last().map(|event| event.id.clone());
         return Ok(Json(List { items, next_cursor }).into_response());
     }
+    feed.counted = Some(Counted::new());
     let events =
         stream::unfold(
             feed,
@@ -161,6 +162,23 @@ struct Feed {
     read_to: String,
     sent: VecDeque<String>,
     waiting: VecDeque<EventRow>,
+    counted: Option<Counted>,
+}
+
+/// Counts a stream as long as it is open.
+struct Counted;
+
+impl Counted {
+    fn new() -> Self {
+        metrics::gauge!("berth_event_streams_open").increment(1.0);
+        Self
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        metrics::gauge!("berth_event_streams_open").decrement(1.0);
+    }
 }
 
 impl Feed {
@@ -178,6 +196,7 @@ impl Feed {
             read_to: String::new(),
             sent,
             waiting: VecDeque::new(),
+            counted: None,
         }
     }
 

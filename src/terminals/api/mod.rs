@@ -29,17 +29,10 @@ use crate::{
 
 /// The routes.
 pub fn routes() -> OpenApiRouter<Ctx> {
-    describe();
     OpenApiRouter::new()
         .routes(routes!(create_terminal))
         .routes(routes!(open_terminal))
         .layer(Extension(Arc::new(Hub::default())))
-}
-
-fn describe() {
-    metrics::describe_gauge!("berth_terminals_open", "terminals that are open on this server");
-    metrics::describe_counter!("berth_terminals_total", "terminals that were opened or could not be, by outcome");
-    metrics::describe_counter!("berth_terminal_bytes_total", "bytes shown (out) and typed (in) in terminals");
 }
 
 /// Which machine.

@@ -24,15 +24,24 @@ pub struct Setup {
     pub env: Vec<(String, String)>,
     /// Files and folders that the program sees in place of the machine's own: what, and where.
     pub sees: Vec<(PathBuf, &'static str)>,
+    /// What a shell does before it becomes the program, in a mount namespace of its own.
+    before: Option<String>,
 }
 
 impl Setup {
     pub fn new(folder: &Path, database: String) -> Self {
-        Self { folder: folder.to_owned(), database, port: free_port(), env: Vec::new(), sees: Vec::new() }
+        let folder = folder.to_owned();
+        Self { folder, database, port: free_port(), env: Vec::new(), sees: Vec::new(), before: None }
     }
 
     pub fn with(mut self, name: &str, value: &str) -> Self {
         self.env.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Does this first: mounts and limits that are the program's alone. Needs root.
+    pub fn prepared(mut self, script: &str) -> Self {
+        self.before = Some(script.to_owned());
         self
     }
 
@@ -59,11 +68,13 @@ impl Setup {
     fn start(&self, program: &Path, args: &[&str], log: &str) -> Process {
         let log = self.folder.join(log);
         let out = File::options().create(true).append(true).open(&log).unwrap();
-        let mut command = if self.sees.is_empty() {
+        let mut command = if self.sees.is_empty() && self.before.is_none() {
             Command::new(program)
         } else {
             let mounts = self.sees.iter().map(|(what, place)| format!("mount --bind {} {place} && ", what.display()));
-            let script = format!("mount --make-rprivate / && {}exec \"$0\" \"$@\"", mounts.collect::<String>());
+            let before = self.before.iter().map(|script| format!("{script} && "));
+            let script: String = mounts.chain(before).collect();
+            let script = format!("mount --make-rprivate / && {script}exec \"$0\" \"$@\"");
             let mut command = Command::new("unshare");
             command.args(["-m", "--", "sh", "-c", &script]).arg(program);
             command
@@ -77,6 +88,7 @@ impl Setup {
             .env("BERTH_DATA_DIR", self.folder.join("data"))
             .env("BERTH_LISTEN", format!("127.0.0.1:{}", self.port))
             .env("BERTH_METRICS_LISTEN", "")
+            .env("BERTH_SCHEDULER_METRICS_LISTEN", "")
             .envs(self.env.iter().map(|(name, value)| (name, value)))
             .current_dir(&self.folder)
             .stdin(Stdio::null())
@@ -110,6 +122,11 @@ impl Process {
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("a running process has memory");
         let rss = line.trim().trim_end_matches(" kB").parse().unwrap();
         Holds { rss, files: std::fs::read_dir(folder.join("fd")).unwrap().count() as u64 }
+    }
+
+    /// Its process id.
+    pub fn id(&self) -> u32 {
+        self.child.id()
     }
 
     /// SIGKILL: no handler runs.

@@ -1,12 +1,24 @@
 //! Logs and metrics.
 //!
 //! Logs go to stderr, so that a command's stdout stays data. Metrics are kept in memory and rendered on demand;
-//! the server decides where they can be read.
+//! the server decides where they can be read. [`METRICS`] is the table of all of them.
 
-use std::sync::OnceLock;
+mod catalogue;
+mod cause;
+mod process;
+mod traces;
+
+use std::{sync::OnceLock, time::Duration};
 
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
-use tracing_subscriber::{EnvFilter, Layer, layer::SubscriberExt, util::SubscriberInitExt};
+use tracing_subscriber::{EnvFilter, Layer, filter::filter_fn, layer::SubscriberExt, util::SubscriberInitExt};
+
+pub use self::{
+    catalogue::{Kind, METRICS, Metric, find, table},
+    cause::{caused_by, request_id, trace_of, traceparent},
+    process::{Process, disk},
+    traces::flush,
+};
 
 /// How a log line looks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,10 +29,11 @@ pub enum Lines {
     Json,
 }
 
-/// Starts logging. `level` is a word such as `info`, or directives; a broken one counts as `info`.
+/// Starts logging. `level` is a word such as `info`, or directives; a broken one counts as `info`. With an endpoint,
+/// traces go there, in the name of `service`.
 ///
 /// Calling it again changes nothing.
-pub fn init(level: &str, lines: Lines) {
+pub fn init(level: &str, lines: Lines, endpoint: Option<&str>, service: &'static str) {
     let level = if level.trim().is_empty() { "info" } else { level.trim() };
     // One noisy word for all of Berth must not turn on every statement of the database driver.
     let quiet = "sqlx=warn,hyper=warn,h2=warn,rustls=warn,bollard=warn,tokio_cron_scheduler=warn";
@@ -35,9 +48,12 @@ pub fn init(level: &str, lines: Lines) {
     let writer = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(ansi);
     let layer = match lines {
         Lines::Text => writer.with_target(false).boxed(),
-        Lines::Json => writer.json().flatten_event(true).with_current_span(true).with_span_list(false).boxed(),
+        Lines::Json => writer.json().flatten_event(true).with_current_span(true).with_span_list(true).boxed(),
     };
-    let _ = tracing_subscriber::registry().with(layer).with(filter).try_init();
+    let ours = |metadata: &tracing::Metadata<'_>| metadata.is_span() && metadata.target().starts_with("berth");
+    let traces = endpoint.map(|endpoint| traces::start(endpoint, service).with_filter(filter_fn(ours)));
+    // Each has a filter of its own: a quiet log must not cost the traces.
+    let _ = tracing_subscriber::registry().with(layer.with_filter(filter)).with(traces).try_init();
 }
 
 /// The process's metrics; the first call begins to collect them.
@@ -48,26 +64,21 @@ pub fn metrics() -> &'static PrometheusHandle {
         let recorder =
             PrometheusBuilder::new().set_buckets(&buckets).expect("the buckets are not empty").build_recorder();
         let handle = recorder.handle();
+        catalogue::describe(&recorder);
         if metrics::set_global_recorder(recorder).is_err() {
             tracing::warn!("metrics are collected by somebody else");
         }
-        describe();
         handle
     })
 }
 
-/// Says what the metrics of the plumbing mean. A slice describes its own in the same way.
-fn describe() {
-    metrics::describe_counter!("http_requests_total", "requests answered, by method, route and status");
-    metrics::describe_histogram!(
-        "http_request_duration_seconds",
-        metrics::Unit::Seconds,
-        "time to the first byte of the answer, by method and route"
-    );
-    metrics::describe_counter!("http_rate_limited_total", "requests refused because one address sent too many");
-    metrics::describe_counter!("accounts_logins_total", "sign-ins, by outcome");
-    metrics::describe_counter!("accounts_refresh_reuse_total", "refresh tokens seen twice, each ends its session");
-    metrics::describe_counter!("panics_total", "requests that ended in a panic");
+/// Gathers what histograms have kept, for as long as the process lives: without it they would grow while nobody reads.
+pub async fn upkeep() {
+    let mut ticks = tokio::time::interval(Duration::from_secs(5));
+    loop {
+        ticks.tick().await;
+        metrics().run_upkeep();
+    }
 }
 
 #[cfg(test)]
@@ -75,9 +86,11 @@ mod tests {
     #[test]
     fn a_counted_thing_is_rendered() {
         super::metrics();
-        metrics::counter!("accounts_logins_total", "outcome" => "test").increment(1);
+        metrics::counter!("berth_logins_total", "outcome" => "test").increment(1);
         let text = super::metrics().render();
-        assert!(text.contains("# HELP accounts_logins_total sign-ins, by outcome"), "{text}");
-        assert!(text.contains("accounts_logins_total{outcome=\"test\"}"), "{text}");
+        assert!(text.contains("# HELP berth_logins_total sign-ins"), "{text}");
+        assert!(text.contains("berth_logins_total{outcome=\"test\"} 1"), "{text}");
+        assert!(text.contains("berth_logins_total{outcome=\"wrong\"} 0"), "what did not happen yet is 0: {text}");
+        assert!(text.contains("berth_provision_duration_seconds_count 0"), "{text}");
     }
 }
