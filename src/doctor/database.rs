@@ -60,6 +60,14 @@ async fn look(config: &mut Config) -> Result<(Vec<Finding>, Option<Ctx>), Findin
             let said = format!("{missing} migrations are missing");
             Finding::error("database.schema", said, "run `berth migrate`, or start `berth serve`, after a backup")
         }
+        Schema::Newer => {
+            let fix = "both may run side by side for a while; update this program soon";
+            Finding::warning(
+                "database.schema",
+                "a newer Berth has changed it, in a way that this one can live with",
+                fix,
+            )
+        }
         Schema::Ahead => {
             let fix = "update this program, or put back the backup from before the other was started";
             Finding::error("database.schema", "a newer Berth has changed it", fix)
@@ -75,7 +83,7 @@ async fn look(config: &mut Config) -> Result<(Vec<Finding>, Option<Ctx>), Findin
         });
         findings.push(clocks(&db).await.map_err(refused)?);
     }
-    if !matches!(schema, Schema::Current) {
+    if !matches!(schema, Schema::Current | Schema::Newer) {
         return Ok((findings, None));
     }
     if config.secret_key.is_none() {
