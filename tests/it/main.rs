@@ -16,6 +16,7 @@ mod faults;
 mod fuzz;
 mod harness;
 mod harness_holds;
+mod health;
 mod history;
 mod hostile;
 mod http;

@@ -3,7 +3,7 @@
 use std::{
     fs::File,
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    process::{Child, Command, Output, Stdio},
     time::{Duration, Instant},
 };
 
@@ -79,8 +79,30 @@ impl Setup {
             command.args(["-m", "--", "sh", "-c", &script]).arg(program);
             command
         };
-        let child = command
-            .args(args)
+        let child = self
+            .surround(command.args(args))
+            .stdin(Stdio::null())
+            .stdout(out.try_clone().unwrap())
+            .stderr(out)
+            .spawn()
+            .unwrap();
+        Process { child, log }
+    }
+
+    /// Runs `berth` to its end with the same settings.
+    pub fn run(&self, args: &[&str]) -> Output {
+        self.surround(Command::new(env!("CARGO_BIN_EXE_berth")).args(args)).output().unwrap()
+    }
+
+    /// The same program under another name.
+    pub fn start_as(&self, name: &str) -> Process {
+        let link = self.folder.join(name);
+        std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_berth"), &link).unwrap();
+        self.start(&link, &[], &format!("{name}.log"))
+    }
+
+    fn surround<'a>(&self, command: &'a mut Command) -> &'a mut Command {
+        command
             .env_clear()
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
             .env("HOME", &self.folder)
@@ -91,12 +113,6 @@ impl Setup {
             .env("BERTH_SCHEDULER_METRICS_LISTEN", "")
             .envs(self.env.iter().map(|(name, value)| (name, value)))
             .current_dir(&self.folder)
-            .stdin(Stdio::null())
-            .stdout(out.try_clone().unwrap())
-            .stderr(out)
-            .spawn()
-            .unwrap();
-        Process { child, log }
     }
 }
 

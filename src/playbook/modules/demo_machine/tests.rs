@@ -51,6 +51,20 @@ async fn a_machine_comes_up_once_rests_with_its_disk_and_leaves_nothing() {
 }
 
 #[tokio::test]
+async fn a_machine_answers_on_one_more_address_when_told_so() {
+    let state = tempfile::tempdir().unwrap();
+    let plain = wanted(state.path(), "quay-1");
+    up(&plain).await;
+    let elsewhere = std::net::SocketAddr::from(([127, 0, 0, 2], plain.port));
+    assert!(std::net::TcpStream::connect(elsewhere).is_err());
+    let told = Wanted { also_on: Some(elsewhere.ip()), ..plain };
+    assert!(up(&told).await.changed);
+    assert!(reach::banner(told.port).await);
+    std::net::TcpStream::connect(elsewhere).unwrap();
+    absent("quay-1", state.path()).await.unwrap();
+}
+
+#[tokio::test]
 async fn another_password_makes_the_machine_anew() {
     let state = tempfile::tempdir().unwrap();
     let wanted = wanted(state.path(), "quay-1");
