@@ -141,7 +141,7 @@ async fn verify_audit(State(ctx): State<Ctx>, _: Admin, Query(query): Query<Anch
 async fn export_audit(State(ctx): State<Ctx>, _: Admin) -> Result<Response> {
     let header = check::export(&ctx).await?;
     let first = serde_json::to_string(&header).map_err(Problem::internal)? + "\n";
-    let lines = stream::once(async { Ok(first) }).chain(check::pages(ctx, header));
+    let lines = stream::once(async { Ok(first) }).chain(check::pages(ctx, &header));
     Ok(([(header::CONTENT_TYPE, "application/x-ndjson")], Body::from_stream(lines)).into_response())
 }
 

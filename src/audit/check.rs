@@ -132,7 +132,7 @@ pub async fn export(ctx: &Ctx) -> sqlx::Result<Exported> {
 }
 
 /// The lines of an export after the first, many at a time.
-pub fn pages(ctx: Ctx, header: Exported) -> impl Stream<Item = sqlx::Result<String>> + use<> {
+pub fn pages(ctx: Ctx, header: &Exported) -> impl Stream<Item = sqlx::Result<String>> + use<> {
     stream::try_unfold((ctx, header.base.seq, header.head.seq), |(ctx, after, last)| async move {
         let links = {
             let mut conn = ctx.db.read().await?;

@@ -160,7 +160,7 @@ async fn export(to: Option<PathBuf>, database: bool, options: &ClientOptions) ->
         let ctx = local::database().await?;
         let header = audit::export(&ctx).await?;
         write(format!("{}\n", serde_json::to_string(&header)?).as_bytes())?;
-        let mut pages = std::pin::pin!(audit::pages(ctx, header));
+        let mut pages = std::pin::pin!(audit::pages(ctx, &header));
         while let Some(page) = pages.next().await {
             write(page?.as_bytes())?;
         }

@@ -79,12 +79,11 @@ async fn choose(ctx: &Ctx, which: &Which) -> sqlx::Result<(Vec<Machine>, Vec<Fin
         Which::Named(names) => {
             let mut chosen = Vec::new();
             for name in names {
-                match machines::find(&mut conn, name).await? {
-                    Some(machine) => chosen.push(machine),
-                    None => {
-                        let fix = "`berth machines list` has the names";
-                        findings.push(Finding::error("machines", format!("there is no machine `{name}`"), fix));
-                    }
+                if let Some(machine) = machines::find(&mut conn, name).await? {
+                    chosen.push(machine);
+                } else {
+                    let fix = "`berth machines list` has the names";
+                    findings.push(Finding::error("machines", format!("there is no machine `{name}`"), fix));
                 }
             }
             chosen

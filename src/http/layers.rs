@@ -101,10 +101,10 @@ async fn answer(State(around): State<Arc<Around>>, mut request: Request, next: N
     }
     let status = response.status();
     let took = started.elapsed();
-    let word = method_word(&method);
-    metrics::histogram!("berth_http_request_duration_seconds", "method" => word, "route" => route.to_owned())
+    let method = method_word(&method);
+    metrics::histogram!("berth_http_request_duration_seconds", "method" => method, "route" => route.to_owned())
         .record(took.as_secs_f64());
-    metrics::counter!("berth_http_requests_total", "method" => word, "route" => route.to_owned(), "status" => status.as_u16().to_string())
+    metrics::counter!("berth_http_requests_total", "method" => method, "route" => route.to_owned(), "status" => status.as_u16().to_string())
         .increment(1);
     let path: String = path.chars().take(200).collect();
     let took_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);

@@ -78,9 +78,8 @@ fn judge(config: &Config, address: IpAddr) -> Option<String> {
 fn embedded(address: IpAddr) -> Option<IpAddr> {
     let IpAddr::V6(v6) = address else { return None };
     let (high, low) = match v6.segments() {
-        [0x64, 0xff9b, 0, 0, 0, 0, high, low] => (high, low),
+        [0x64, 0xff9b, 0, 0, 0, 0, high, low] | [0x2002, high, low, ..] => (high, low),
         [0, 0, 0, 0, 0, 0, high, low] if high != 0 => (high, low),
-        [0x2002, high, low, ..] => (high, low),
         _ => return None,
     };
     Some(IpAddr::V4(Ipv4Addr::from_bits(u32::from(high) << 16 | u32::from(low))))

@@ -148,11 +148,11 @@ async fn as_root(shell: &Shell, text: String, deadline: Duration) -> Result<Answ
 async fn timed<T>(
     step: &'static str,
     machine: &str,
-    work: impl Future<Output = Result<T, Trouble>>,
+    doing: impl Future<Output = Result<T, Trouble>>,
 ) -> Result<T, Trouble> {
     let span = tracing::info_span!("step", step, machine, outcome = field::Empty);
     let began = Instant::now();
-    let outcome = work.instrument(span.clone()).await;
+    let outcome = doing.instrument(span.clone()).await;
     let word = match &outcome {
         Ok(_) => "ok",
         Err(Trouble::Unreachable(_)) => "unreachable",

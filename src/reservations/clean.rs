@@ -45,7 +45,7 @@ async fn clean(ctx: Ctx, claim: Claim) -> anyhow::Result<Next> {
         store::find_allotment(&mut conn, id).await?
     };
     let Some(allotment) = found else { return Ok(Next::Done) };
-    as_asked(&ctx, allotment.reservation, clean_one(&ctx, &claim, id)).await
+    as_asked(&ctx, allotment.reservation, Box::pin(clean_one(&ctx, &claim, id))).await
 }
 
 async fn clean_one(ctx: &Ctx, claim: &Claim, id: AllotmentId) -> anyhow::Result<Next> {

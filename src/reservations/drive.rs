@@ -42,7 +42,7 @@ const ROUNDS: usize = 5;
 
 async fn drive(ctx: Ctx, claim: Claim) -> anyhow::Result<Next> {
     let id: LeaseId = claim.subject.parse()?;
-    as_asked(&ctx, id, drive_on(&ctx, &claim, id)).await
+    as_asked(&ctx, id, Box::pin(drive_on(&ctx, &claim, id))).await
 }
 
 async fn drive_on(ctx: &Ctx, claim: &Claim, id: LeaseId) -> anyhow::Result<Next> {

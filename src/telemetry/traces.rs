@@ -102,7 +102,7 @@ async fn send(url: String, service: &'static str, mut waiting: mpsc::Receiver<Me
         }
         if !spans.is_empty() {
             let count = spans.len() as u64;
-            let answer = client.post(&url).json(&body(service, std::mem::take(&mut spans))).send().await;
+            let answer = client.post(&url).json(&body(service, &std::mem::take(&mut spans))).send().await;
             let refused = answer.and_then(reqwest::Response::error_for_status).err();
             let outcome = if refused.is_none() { "sent" } else { "lost" };
             metrics::counter!("berth_trace_spans_total", "outcome" => outcome).increment(count);
@@ -118,7 +118,7 @@ async fn send(url: String, service: &'static str, mut waiting: mpsc::Receiver<Me
     }
 }
 
-fn body(service: &str, spans: Vec<Value>) -> Value {
+fn body(service: &str, spans: &[Value]) -> Value {
     let resource =
         [attribute("service.name", service.into()), attribute("service.version", env!("CARGO_PKG_VERSION").into())];
     json!({ "resourceSpans": [{

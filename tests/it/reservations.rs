@@ -66,9 +66,9 @@ on_both! {
             let items = list["items"].as_array().unwrap();
             items.iter().map(|item| item["id"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
         };
-        assert_eq!(ids("ended").await, [over.clone()]);
+        assert_eq!(ids("ended").await, std::slice::from_ref(&over));
         assert_eq!(ids("live").await, [here]);
-        assert_eq!(ids("closed").await, [over.clone()]);
+        assert_eq!(ids("closed").await, std::slice::from_ref(&over));
         let view = show(&alice, &over).await;
         let (closed, created) = (view["closed_at"].as_str().unwrap(), view["created_at"].as_str().unwrap());
         assert!(created <= closed, "{created} {closed}");

@@ -1,8 +1,11 @@
 //! Terminals in the browser, against real machines: a WebSocket client in the place of the page.
 
-use std::time::{Duration, Instant};
+use std::{
+    net::SocketAddr,
+    time::{Duration, Instant},
+};
 
-use berth::config::Remote;
+use berth::{clock::Clock, config::Remote, ctx::Ctx};
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
 use tokio::{net::TcpStream, time::timeout};
@@ -112,7 +115,7 @@ struct Screen {
 
 /// What a server answers that does not open a terminal.
 async fn refusal(berth: &TestBerth, path: &str, origin: Option<&str>) -> (u16, String) {
-    match dial(berth, path, origin).await {
+    match dial(&berth.url, path, origin).await {
         Ok(_) => panic!("`{path}` was opened"),
         Err(Error::Http(answer)) => {
             let body: Value = serde_json::from_slice(answer.body().as_deref().unwrap_or_default()).unwrap();
@@ -124,11 +127,11 @@ async fn refusal(berth: &TestBerth, path: &str, origin: Option<&str>) -> (u16, S
 }
 
 async fn dial(
-    berth: &TestBerth,
+    url: &str,
     path: &str,
     origin: Option<&str>,
 ) -> Result<WebSocketStream<MaybeTlsStream<TcpStream>>, Error> {
-    let mut request = format!("{}{path}", berth.url.replace("http", "ws")).into_client_request().unwrap();
+    let mut request = format!("{}{path}", url.replace("http", "ws")).into_client_request().unwrap();
     if let Some(origin) = origin {
         request.headers_mut().insert("origin", origin.parse().unwrap());
     }
@@ -137,7 +140,11 @@ async fn dial(
 
 impl Screen {
     async fn connect(berth: &TestBerth, path: &str) -> Self {
-        let socket = dial(berth, path, Some(&berth.url)).await.unwrap();
+        Self::at(&berth.url, path).await
+    }
+
+    async fn at(url: &str, path: &str) -> Self {
+        let socket = dial(url, path, Some(url)).await.unwrap();
         Self { socket, session: String::new(), shown: Vec::new(), told: Vec::new(), acks: true }
     }
 
@@ -419,6 +426,35 @@ async fn a_terminal_is_taken_away_with_the_reservation_the_sign_in_or_the_server
     scene.berth.ctx.guests.close();
     timeout(PATIENCE, scene.berth.ctx.guests.wait()).await.unwrap();
     assert_eq!(scene.audit("terminal.close").await.len(), 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_two_servers_behind_one_proxy_either_opens_a_terminal_and_only_that_one_has_it() {
+    let scene = Scene::new(Database::Sqlite).await;
+    let other = Ctx::connect(scene.berth.ctx.config.clone(), Clock::default()).await.unwrap();
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let app = berth::server::router(&other).into_make_service_with_connect_info::<SocketAddr>();
+    tokio::spawn(async move { axum::serve(listener, app).await });
+
+    // The ticket comes from one server, the socket goes to the other.
+    let ticket = scene.ticket().await;
+    let mut screen = Screen::at(&url, &format!("{ticket}&cols=100&rows=30")).await;
+    let session = screen.told("ready").await["session"].clone();
+    let said = screen.runs("echo I am $(whoami)").await;
+    assert!(said.contains("I am alice"), "{said}");
+
+    // Who comes back is sent to the server that does not have it, and is told what to do.
+    let back = scene.ticket_for(json!({ "machine": scene.machine().name, "session": session })).await;
+    let (_, reason) = Screen::connect(&scene.berth, &back).await.closed().await;
+    assert!(reason.contains("another server has it; open a new one"), "{reason}");
+    let said = screen.runs("echo still-$((1 + 1))").await;
+    assert!(said.contains("still-2"), "{said}");
+
+    // The end of the reservation reaches the other server through the database.
+    scene.alice.delete(&format!("/api/reservations/{}", scene.reservation)).await.expect(202);
+    let (code, reason) = screen.closed().await;
+    assert_eq!((code.as_str(), reason.as_str()), ("released", "the reservation ends: released by its owner"));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -48,7 +48,7 @@ fn row(table: &Table, n: usize) -> Vec<Value> {
 }
 
 async fn tables(db: &Db) -> Vec<Table> {
-    copy::tables(&mut *db.read().await.unwrap(), db.dialect()).await.unwrap()
+    copy::tables(&mut db.read().await.unwrap(), db.dialect()).await.unwrap()
 }
 
 async fn insert(db: &Db, tables: &[Table], n: usize) {

@@ -24,7 +24,7 @@ pub fn rules() -> Vec<Value> {
     groups.iter().flat_map(|group| group["rules"].as_array().unwrap().clone()).collect()
 }
 
-/// All PromQL of the rules and the dashboard, each with where it stands.
+/// All `PromQL` of the rules and the dashboard, each with where it stands.
 fn expressions() -> Vec<(String, String)> {
     let mut all: Vec<(String, String)> = rules()
         .iter()

@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    fmt::Write as _,
     fs,
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
@@ -41,8 +42,8 @@ impl Prometheus {
         );
         for (job, ports) in jobs {
             let targets: Vec<String> = ports.iter().map(|port| format!("\"127.0.0.1:{port}\"")).collect();
-            settings +=
-                &format!("  - job_name: {job}\n    static_configs: [{{ targets: [{}] }}]\n", targets.join(", "));
+            let targets = targets.join(", ");
+            let _ = writeln!(settings, "  - job_name: {job}\n    static_configs: [{{ targets: [{targets}] }}]");
         }
         fs::write(at("prometheus.yml"), settings).unwrap();
         let port = free_port();

@@ -1,4 +1,4 @@
-//! As much of PromQL as it takes to find metrics and labels.
+//! As much of `PromQL` as it takes to find metrics and labels.
 
 /// A metric that an expression asks for, and the labels by which.
 #[derive(Debug, PartialEq, Eq)]
