@@ -35,6 +35,7 @@ down:
 # Run all tests, on SQLite and on a private MariaDB, and the page in Chromium; with words, only the Rust tests they name
 test *ARGS: (_need "cc:build-essential" "curl:curl" "ssh:openssh-client" "ssh-keygen:openssh-client" "sshd:openssh-server" "unshare:util-linux" "mariadbd:mariadb-server-core" "my_print_defaults:mariadb-client-core" "busybox:busybox-static" "faketime:faketime" "dockerd:docker.io" "ip:iproute2" "sudo:sudo" "promtool:prometheus" "prometheus:prometheus" "caddy:caddy" "docker-compose:docker-compose")
     cargo test --locked "$@"
+    [ $# -gt 0 ] || just test-api
     [ $# -gt 0 ] || just test-web
 
 # Run the tests of the page: its parts, then all of it in Chromium with a real server and demo machines
@@ -51,9 +52,9 @@ measure-web: (_need "chromium:chromium" "cc:build-essential") web
     cargo build --locked --release
     cd web && BERTH_E2E_BIN="{{ target }}/release" BERTH_PROJECT=measure npx playwright test --project measure
 
-# Try random playbooks and templates for so many seconds; BERTH_FUZZ_SEED chooses which
+# Try random playbooks, templates and texts for every parser for so many seconds; BERTH_FUZZ_SEED chooses which
 fuzz SECONDS="60": (_need "cc:build-essential")
-    BERTH_FUZZ_SECONDS="$1" BERTH_FUZZ_SEED="${BERTH_FUZZ_SEED:-$RANDOM$RANDOM}" cargo test --locked --test it fuzz:: -- --nocapture
+    BERTH_FUZZ_SECONDS="$1" BERTH_FUZZ_SEED="${BERTH_FUZZ_SEED:-$RANDOM$RANDOM}" cargo test --locked --test it fuzz -- --nocapture
 
 # Look for faults without running: format, clippy, dependencies and their licences
 check: web (_need "cc:build-essential" "caddy:caddy") (_tool "cargo-deny" "0.20.2") (_tool "cargo-machete" "0.9.2")
@@ -69,6 +70,11 @@ check: web (_need "cc:build-essential" "caddy:caddy") (_tool "cargo-deny" "0.20.
 # Ask for known weaknesses of the dependencies; says so where nobody answers, and then fails with BERTH_ADVISORIES=required
 advisories: (_need "node:nodejs" "npm:npm") (_tool "cargo-deny" "0.20.2")
     scripts/advisories.sh {{ tools }}/cargo-deny
+
+# Try the whole HTTP interface against its own description: as an admin, as a member, as nobody
+test-api: (_need "cc:build-essential" "curl:curl" "python3:python3") _build
+    python3 -c 'import ensurepip, venv' 2>/dev/null || {{ sudo }} apt-get install -y -qq --no-install-recommends python3-venv >&2
+    scripts/test-api.sh {{ berth }}
 
 # Follow what is said: by the containers of `up`, else by the server and the scheduler of `run`
 [no-exit-message]

@@ -86,6 +86,11 @@ fn keys(ctx: &Ctx) -> Result<&Watched<Ring>, Error> {
     keys.ok_or_else(|| Error::Broken("no secret signs tokens".into()))
 }
 
+/// For who tries random texts: nothing is one of our tokens that we did not sign.
+pub(super) fn try_text(text: &str) {
+    assert!(read_with("a secret that signs nothing but in this test", text, 0).is_err(), "{text:?}");
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

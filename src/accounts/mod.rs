@@ -31,6 +31,15 @@ pub use self::{
 pub use crate::audit::{Actor, Admin, Role, Via};
 use crate::{clock::Millis, db::Tx};
 
+/// Each parser of what clients send, by name, for who tries random texts.
+#[doc(hidden)]
+pub const PARSERS: [(&str, fn(&str)); 4] = [
+    ("jwt", jwt::try_text),
+    ("refresh-token", sign_in::try_text),
+    ("ssh-public-key", |text| drop(PublicKey::parse(text))),
+    ("account-fields", model::try_text),
+];
+
 /// Why something about accounts was refused.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {

@@ -1,6 +1,6 @@
 //! What an account is, and the rules of names and passwords.
 
-use std::{fmt, str::FromStr};
+use std::{fmt, str::FromStr, sync::LazyLock};
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::{Deserialize, Serialize};
@@ -103,22 +103,57 @@ pub fn check_username(name: &str) -> Result<(), Error> {
     Ok(())
 }
 
-/// The longest password, in bytes.
+/// The longest password, in characters.
 pub(super) const LONGEST_PASSWORD: usize = 1024;
 
-/// Refuses passwords that are too short, too long, or cannot be typed at a login.
-pub(super) fn check_password(password: &str, shortest: usize) -> Result<(), Error> {
+/// How strict the rules of passwords are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Strictness {
+    /// For trying Berth out.
+    Development,
+    /// For people.
+    Production,
+}
+
+/// Passwords that guessers try first, lower case, sorted.
+static COMMON: LazyLock<Vec<&str>> =
+    LazyLock::new(|| include_str!("words/common.txt").lines().filter(|line| !line.starts_with('#')).collect());
+
+/// Refuses passwords that are too short, too long, cannot be typed at a login, or that guessers try first.
+pub(super) fn check_password(password: &str, username: &str, rules: Strictness) -> Result<(), Error> {
     let fault = |detail: String| Err(Error::Invalid { slug: "invalid-password", pointer: "/password", detail });
+    let shortest = if rules == Strictness::Production { 8 } else { 4 };
     if password.chars().count() < shortest {
         return fault(format!("the password needs at least {shortest} characters"));
     }
-    if LONGEST_PASSWORD < password.len() {
-        return fault(format!("the password is longer than {LONGEST_PASSWORD} bytes"));
+    if rules == Strictness::Production && is_guessed(password, username) {
+        return fault(
+            "the password is one that guessers try first: a common one, a name, or a row of keys; \
+             a few words that do not belong together are better"
+                .into(),
+        );
+    }
+    if LONGEST_PASSWORD < password.chars().count() {
+        return fault(format!("the password is longer than {LONGEST_PASSWORD} characters"));
     }
     if password.contains('\0') {
         return fault("the password holds a NUL character".into());
     }
     Ok(())
+}
+
+/// Whether a guesser tries it first: a common password, the account's or Berth's name, all with digits and signs around
+/// them, or a row of the same or of neighbouring characters.
+fn is_guessed(password: &str, username: &str) -> bool {
+    let lower = password.to_lowercase();
+    let core = lower.trim_matches(|c: char| !c.is_alphabetic());
+    let is_common = |text: &str| COMMON.binary_search(&text).is_ok();
+    let is_name = |text: &str| !text.is_empty() && (text == username || text == "berth");
+    let codes: Vec<i64> = lower.chars().map(|c| i64::from(u32::from(c))).collect();
+    let is_row = [-1, 0, 1].iter().any(|step| codes.windows(2).all(|pair| pair[1] - pair[0] == *step));
+    // With much around it the word is not what has to be guessed.
+    let is_short = lower.chars().count() < core.chars().count() + 8;
+    is_row || is_common(&lower) || is_name(&lower) || (is_short && (is_common(core) || is_name(core)))
 }
 
 /// Refuses a person's name that would break a line or a table.
@@ -136,7 +171,7 @@ pub(super) fn check_email(email: &str) -> Result<(), Error> {
     let is_plain = !email.chars().any(|c| c.is_control() || c.is_whitespace() || "<>\"',;:\\".contains(c));
     let is_address =
         parts.is_some_and(|(local, domain)| !local.is_empty() && !domain.is_empty() && !local.contains('@'));
-    if email.is_empty() || (email.len() <= 254 && is_plain && is_address) {
+    if email.is_empty() || (email.chars().count() <= 254 && is_plain && is_address) {
         return Ok(());
     }
     Err(Error::Invalid { slug: "invalid-email", pointer: "/email", detail: "this is not an e-mail address".into() })
@@ -159,6 +194,14 @@ pub fn random_secret() -> String {
 /// What is kept of a random secret.
 pub fn digest(secret: &str) -> String {
     URL_SAFE_NO_PAD.encode(Sha256::digest(secret.as_bytes()))
+}
+
+/// For who tries random texts: what passes is a user's name on every system.
+pub(super) fn try_text(text: &str) {
+    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "_-".contains(c);
+    assert!(check_username(text).is_err() || (text.len() <= 32 && text.chars().all(plain)), "{text:?}");
+    let _ = (check_email(text), check_full_name(text), check_label(text));
+    let _ = check_password(text, "alice", Strictness::Production);
 }
 
 #[cfg(test)]
@@ -215,12 +258,36 @@ mod tests {
     #[test]
     fn any_text_is_a_password_but_for_its_length_and_nul() {
         for password in ["test", "$(reboot)", "'\"`;|&", "line\nbreak", "-rf /", "пароль", &"x".repeat(1024)] {
-            assert!(check_password(password, 4).is_ok(), "{password}");
+            assert!(check_password(password, "alice", Strictness::Development).is_ok(), "{password}");
         }
         for password in ["abc", "with\0nul", &"x".repeat(1025), &"x".repeat(10_240)] {
-            assert!(check_password(password, 4).is_err(), "{password:?}");
+            assert!(check_password(password, "alice", Strictness::Development).is_err(), "{password:?}");
         }
-        assert!(check_password("sevench", 8).is_err());
+        assert!(check_password("sevench", "alice", Strictness::Production).is_err());
+    }
+
+    #[test]
+    fn passwords_that_guessers_try_first_are_refused_in_production() {
+        assert!(COMMON.is_sorted() && COMMON.len() > 3_000);
+        for password in [
+            "password",
+            "Password123!",
+            "12345678",
+            "87654321",
+            "aaaaaaaa",
+            "abcdefghij",
+            "alice2026!",
+            "!!alice!!",
+            "Berth-2026",
+            "jennifer1",
+            "qwertyuiop",
+        ] {
+            assert!(check_password(password, "alice", Strictness::Production).is_err(), "{password}");
+        }
+        for password in ["correct horse", "a good password", "vier Worte ohne Sinn", "kx7-pq2m", "alice likes 44 boats"]
+        {
+            assert!(check_password(password, "alice", Strictness::Production).is_ok(), "{password}");
+        }
     }
 
     #[test]

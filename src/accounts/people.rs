@@ -2,7 +2,7 @@
 
 use super::{
     Account, Actor, Error, Role, Status, Via,
-    model::{check_email, check_full_name, check_password, check_username},
+    model::{Strictness, check_email, check_full_name, check_password, check_username},
     passwords,
     store::{self, ChosenBy},
 };
@@ -69,7 +69,7 @@ pub async fn register(ctx: &Ctx, new: NewAccount) -> Result<Account, Error> {
 
 async fn make(ctx: &Ctx, by: &str, new: NewAccount, status: Status, chosen_by: ChosenBy) -> Result<Account, Error> {
     check_username(&new.username)?;
-    check_password(&new.password.0, shortest(ctx))?;
+    check_password(&new.password.0, &new.username, strictness(ctx))?;
     check_full_name(&new.full_name)?;
     check_email(&new.email)?;
     let hash = passwords::hash(&new.password.0).await?;
@@ -125,7 +125,7 @@ pub async fn update(ctx: &Ctx, actor: &Actor, username: &str, change: UpdateAcco
     }
     let hash = match &change.password {
         Some(password) => {
-            check_password(&password.0, shortest(ctx))?;
+            check_password(&password.0, username, strictness(ctx))?;
             Some(passwords::hash(&password.0).await?)
         }
         None => None,
@@ -164,7 +164,7 @@ pub async fn update(ctx: &Ctx, actor: &Actor, username: &str, change: UpdateAcco
 /// Changes one's own password; the other sessions end.
 pub(super) async fn change_password(ctx: &Ctx, actor: &Actor, current: &str, new: &str) -> Result<(), Error> {
     let Via::Session(session) = actor.via else { return Err(Error::NeedsSession) };
-    check_password(new, shortest(ctx))?;
+    check_password(new, &actor.username, strictness(ctx))?;
     let found = store::credentials(&mut *ctx.db.read().await?, &actor.username).await?;
     let hash = found.and_then(|(_, hash)| hash);
     if !passwords::verify(current, hash).await? {
@@ -236,8 +236,8 @@ pub async fn seed_admin(ctx: &Ctx) -> Result<bool, Error> {
     Ok(true)
 }
 
-pub(super) fn shortest(ctx: &Ctx) -> usize {
-    if ctx.config.is_production() { 8 } else { 4 }
+pub(super) fn strictness(ctx: &Ctx) -> Strictness {
+    if ctx.config.is_production() { Strictness::Production } else { Strictness::Development }
 }
 
 fn own_session(actor: &Actor, id: AccountId) -> Option<SessionId> {

@@ -6,7 +6,7 @@ use super::{
     Actor, Error, find_named,
     model::{check_password, digest, random_secret},
     passwords,
-    people::shortest,
+    people::strictness,
     store,
 };
 use crate::{
@@ -48,7 +48,13 @@ pub async fn issue_link(ctx: &Ctx, actor: &Actor, username: &str) -> Result<Link
 
 /// Sets a new password by a link. All sessions and access tokens of the account end.
 pub async fn use_link(ctx: &Ctx, token: &str, password: &str) -> Result<(), Error> {
-    check_password(password, shortest(ctx))?;
+    let owner = {
+        // Looked at before the password is hashed, which costs more than asking.
+        let mut tx = ctx.db.begin_write().await?;
+        let id = store::lock_link(&mut tx, &digest(token)).await?.ok_or(Error::BadLink)?;
+        store::lock_account(&mut tx, id).await?.ok_or(Error::BadLink)?
+    };
+    check_password(password, &owner.username, strictness(ctx))?;
     let hash = passwords::hash(password).await?;
     let mut tx = ctx.db.begin_write().await?;
     let id = store::lock_link(&mut tx, &digest(token)).await?.ok_or(Error::BadLink)?;

@@ -1,5 +1,7 @@
 //! Signing in and staying so: login, refresh, the end of a session, and who a token belongs to.
 
+use std::net::IpAddr;
+
 use super::{
     Account, Actor, Error, Status, Via, jwt,
     model::{LONGEST_PASSWORD, digest, random_secret},
@@ -40,7 +42,7 @@ pub async fn login(ctx: &Ctx, username: &str, password: &str, user_agent: &str) 
         _ => None,
     };
     let hash = found.as_ref().and_then(|(_, hash)| hash.clone());
-    let offered = if password.len() <= LONGEST_PASSWORD { password } else { "" };
+    let offered = if password.chars().count() <= LONGEST_PASSWORD { password } else { "" };
     let is_right = passwords::verify(offered, hash).await?;
     let Some((account, _)) = found else { return Err(Error::BadCredentials) };
     if !is_right {
@@ -75,7 +77,7 @@ async fn begin_session(ctx: &Ctx, account: &Account, user_agent: &str) -> Result
         id,
         account: account.id,
         refresh_hash: &hash,
-        expires_at: tx.now.saturating_add(millis(ctx.config.auth.session)),
+        expires_at: session_end(ctx, tx.now, tx.now),
         user_agent: &user_agent,
         peer: &http::peer(),
     };
@@ -99,7 +101,7 @@ pub async fn refresh(ctx: &Ctx, token: &str) -> Result<SignedIn, Error> {
     may_sign_in(session.status)?;
     let refresh_token = if offered == session.refresh_hash {
         let (fresh, hash) = refresh_token(id);
-        let expires_at = now.saturating_add(millis(ctx.config.auth.session));
+        let expires_at = session_end(ctx, session.created_at, now);
         if !store::rotate_session(&mut tx, id, &offered, &hash, expires_at).await? {
             return Err(Error::BadToken);
         }
@@ -118,6 +120,29 @@ pub async fn refresh(ctx: &Ctx, token: &str) -> Result<SignedIn, Error> {
     ctx.commit(tx).await?;
     let (access_token, expires_in) = jwt::sign(ctx, session.account, id)?;
     Ok(SignedIn { access_token, expires_in, refresh_token, username: session.username, role: session.role })
+}
+
+/// A session ends when it is not used, and at the latest so long after it began.
+fn session_end(ctx: &Ctx, created_at: Millis, now: Millis) -> Millis {
+    let auth = &ctx.config.auth;
+    now.saturating_add(millis(auth.session)).min(created_at.saturating_add(millis(auth.session_longest)))
+}
+
+/// The session of this refresh token, if it is a living one of this user.
+pub(super) async fn known_device(ctx: &Ctx, token: &str, username: &str) -> Result<Option<SessionId>, Error> {
+    let Ok(id) = session_of(token) else { return Ok(None) };
+    let mut conn = ctx.db.read().await?;
+    let session = store::session(&mut conn, None, id, ctx.clock.now()).await?;
+    let is_his = |session: &store::Session| session.username == username && session.refresh_hash == digest(token);
+    Ok(session.filter(is_his).map(|session| session.id))
+}
+
+/// Whether this user has a living session that began in the network of this address.
+pub(super) async fn knows_network(ctx: &Ctx, address: IpAddr, username: &str) -> Result<bool, Error> {
+    let mut conn = ctx.db.read().await?;
+    let peers = store::session_peers(&mut conn, username, ctx.clock.now()).await?;
+    let network = http::address_key(address);
+    Ok(peers.iter().filter_map(|peer| peer.parse().ok()).any(|peer| http::address_key(peer) == network))
 }
 
 /// Ends the session of this refresh token, if it is one.
@@ -188,4 +213,9 @@ fn refresh_token(id: SessionId) -> (String, String) {
 
 fn session_of(token: &str) -> Result<SessionId, Error> {
     token.split_once('.').and_then(|(id, _)| id.parse().ok()).ok_or(Error::BadToken)
+}
+
+/// For who tries random texts.
+pub(super) fn try_text(text: &str) {
+    let _ = session_of(text);
 }

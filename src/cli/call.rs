@@ -14,8 +14,8 @@ use super::{
     terminal::say,
 };
 
-/// The cookie that buys the next access token.
-pub const REFRESH_COOKIE: &str = "berth_refresh";
+/// The cookie that buys the next access token; in production it has the longer name.
+const REFRESH_COOKIES: [&str; 2] = ["berth_refresh", "__Host-berth_refresh"];
 /// How long the server may take to answer, unless the call says otherwise.
 const PATIENCE: Duration = Duration::from_mins(1);
 
@@ -280,5 +280,10 @@ async fn refusal(response: reqwest::Response) -> anyhow::Error {
 /// The refresh token in a `Set-Cookie` line.
 pub fn refresh_cookie(line: &str) -> Option<String> {
     let (name, value) = line.split(';').next()?.split_once('=')?;
-    (name.trim() == REFRESH_COOKIE && !value.is_empty()).then(|| value.trim().to_owned())
+    (REFRESH_COOKIES.contains(&name.trim()) && !value.is_empty()).then(|| value.trim().to_owned())
+}
+
+/// The `Cookie` header that shows a refresh token, by whichever name the server knows it.
+pub fn cookie_header(token: &str) -> String {
+    REFRESH_COOKIES.map(|name| format!("{name}={token}")).join("; ")
 }

@@ -10,7 +10,7 @@ use reqwest::{Method, Url};
 use serde_json::Value;
 
 use super::{
-    call::{Answer, Call, REFRESH_COOKIE, is_unauthenticated},
+    call::{Answer, Call, cookie_header, is_unauthenticated},
     fault::Fault,
     output::plain,
     profile::{Profile, Store},
@@ -179,7 +179,7 @@ impl Client {
         let cookie = self.identity.profile.as_ref().and_then(|profile| profile.refresh_cookie.as_ref());
         let mut call = self.post(&["logout"]);
         if let Some(cookie) = cookie {
-            call = call.header("cookie", format!("{REFRESH_COOKIE}={cookie}"));
+            call = call.header("cookie", cookie_header(cookie));
         }
         call.send().await.map(|_| ())
     }
@@ -209,8 +209,7 @@ impl Client {
             return Ok(profile.access_token);
         }
         let Some(cookie) = &profile.refresh_cookie else { return Ok(None) };
-        let sent =
-            self.post(&["refresh"]).anonymous().header("cookie", format!("{REFRESH_COOKIE}={cookie}")).once(None).await;
+        let sent = self.post(&["refresh"]).anonymous().header("cookie", cookie_header(cookie)).once(None).await;
         let answer = match sent {
             Ok(answer) => answer,
             Err(error) => match error.downcast_ref::<Fault>() {

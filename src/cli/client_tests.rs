@@ -214,6 +214,7 @@ async fn a_call_that_must_not_be_repeated_is_not() {
 #[test]
 fn the_refresh_cookie_is_found_among_others() {
     assert_eq!(refresh_cookie("berth_refresh=abc; HttpOnly; Path=/api").as_deref(), Some("abc"));
+    assert_eq!(refresh_cookie("__Host-berth_refresh=abc; Path=/; Secure").as_deref(), Some("abc"));
     assert_eq!(refresh_cookie("berth_refresh=; Max-Age=0"), None);
     assert_eq!(refresh_cookie("other=1"), None);
 }

@@ -140,6 +140,8 @@ pub struct Auth {
     pub jwt_expires: Duration,
     /// Life of a session that is not used.
     pub session: Duration,
+    /// Life of a session however much it is used.
+    pub session_longest: Duration,
     /// The admin made on first start.
     pub admin_username: String,
     /// Its password.
@@ -393,6 +395,7 @@ impl Config {
                     .then(|| Secret(r.text("auth.jwt_secret_previous"))),
                 jwt_expires: minutes(r.number("auth.jwt_expires_minutes", 1, 44_640)),
                 session: minutes(r.number("auth.session_days", 1, 3650) * 1440),
+                session_longest: minutes(r.number("auth.session_longest_days", 1, 3650) * 1440),
                 admin_username: r.text("auth.admin_username"),
                 admin_password: Secret(admin_password),
             },

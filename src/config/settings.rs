@@ -104,6 +104,12 @@ pub const SETTINGS: &[Setting] = &[
     ),
     plain("auth.jwt_expires_minutes", "JWT_EXPIRES_MINUTES", "60", "life of an access token"),
     plain("auth.session_days", "BERTH_SESSION_DAYS", "14", "life of a session that is not used"),
+    plain(
+        "auth.session_longest_days",
+        "BERTH_SESSION_LONGEST_DAYS",
+        "90",
+        "life of a session however much it is used; then the password is asked for again",
+    ),
     plain("auth.admin_username", "ADMIN_DEFAULT_USERNAME", "\"admin\"", "the admin made on first start"),
     secret(
         "auth.admin_password",

@@ -33,6 +33,10 @@ impl<T: DeserializeOwned, S: Sync> FromRequest<S> for Json<T> {
             return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "not-json", detail));
         }
         let bytes = read(request, JSON_LIMIT).await?;
+        if bytes.trim_ascii_start().starts_with(b"[") {
+            // serde would take the items for the fields, in their order.
+            return Err(Problem::invalid("invalid-body", "", "the body must be a JSON object, not a list"));
+        }
         parse(&bytes).map(Self)
     }
 }
@@ -160,6 +164,21 @@ pub(super) fn pointer(path: &serde_path_to_error::Path) -> String {
         out.push_str(&part.replace('~', "~0").replace('/', "~1"));
     }
     out
+}
+
+/// For who tries random texts: a document of all shapes, whose faults name their places.
+pub(super) fn try_text(text: &str) {
+    #[derive(serde::Deserialize)]
+    #[serde(deny_unknown_fields)]
+    #[allow(dead_code, reason = "only parsing it matters")]
+    struct Any {
+        name: String,
+        port: Option<u16>,
+        labels: std::collections::BTreeMap<String, String>,
+        hosts: Vec<Any>,
+    }
+    let _ = parse::<Any>(text.as_bytes());
+    let _ = parse::<serde_json::Value>(text.as_bytes());
 }
 
 #[cfg(test)]

@@ -99,6 +99,23 @@ fn client(socket: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> IpAddr {
     sender
 }
 
+/// For who tries random texts: as one or several lines of `X-Forwarded-For`, behind a trusted proxy and from a stranger.
+pub(super) fn try_text(text: &str) {
+    let mut headers = HeaderMap::new();
+    for line in text.split('\n').filter_map(|line| line.parse().ok()) {
+        headers.append("x-forwarded-for", line);
+    }
+    if let Ok(id) = text.parse() {
+        headers.insert("x-request-id", id);
+    }
+    let proxy = SocketAddr::from(([127, 0, 0, 1], 1));
+    let trusted = [IpNet::from(proxy.ip())];
+    let seen = read(&headers, Some(&ConnectInfo(proxy)), &trusted);
+    assert!(seen.id.len() <= 64);
+    let stranger = SocketAddr::from(([192, 0, 2, 1], 1));
+    assert_eq!(read(&headers, Some(&ConnectInfo(stranger)), &trusted).peer, stranger.ip());
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

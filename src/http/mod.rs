@@ -7,11 +7,25 @@ mod context;
 mod idempotency;
 mod layers;
 mod limit;
+mod origin;
 mod page;
 mod problem;
 mod query;
 mod scrub;
+mod serve;
 mod store;
+
+/// Each parser of what clients send, by name, for who tries random texts.
+#[doc(hidden)]
+pub const PARSERS: [(&str, fn(&str)); 7] = [
+    ("json-body-and-pointer", body::try_text),
+    ("query", query::try_text),
+    ("cursor", page::try_text),
+    ("x-forwarded-for", context::try_text),
+    ("origin", origin::try_text),
+    ("logged-query", scrub::try_text),
+    ("idempotency-key", idempotency::try_text),
+];
 
 pub use self::{
     body::{Json, Text, json_request_hash},
@@ -19,8 +33,10 @@ pub use self::{
     idempotency::Idempotency,
     layers::{Rules, wrap},
     limit::{AddressLimit, address_key},
+    origin::{refuse_foreign_page, require_own_page},
     page::{List, Page},
     problem::{FieldError, Problem, ProblemBody, Result},
     query::Query,
+    serve::{Bounds, serve},
     store::prune_idempotency,
 };

@@ -36,6 +36,19 @@ fn parse<T: DeserializeOwned>(text: &str) -> Result<T, Problem> {
     })
 }
 
+/// For who tries random texts.
+pub(super) fn try_text(text: &str) {
+    #[derive(serde::Deserialize)]
+    #[allow(dead_code, reason = "only parsing it matters")]
+    struct Any {
+        #[serde(default)]
+        label: Vec<String>,
+        limit: Option<u32>,
+        cursor: Option<String>,
+    }
+    let _ = parse::<Any>(text);
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -276,6 +276,17 @@ fn proxy(hops: &[Hop], pin: &str) -> String {
     format!("{command} -W '[%h]:%p' -- {}", quote(last.host))
 }
 
+/// For who tries random texts: what is a jump host by the rules is taken apart and put together for a shell.
+pub(super) fn try_text(text: &str) {
+    let _ = written(&Config::default(), text, Some(text));
+    if super::rules::jump(text).is_ok() {
+        let hops = hops(text);
+        assert!(hops.iter().all(|hop| !hop.host.is_empty()), "{text:?}");
+        let command = proxy(&hops, "-o HostName=192.0.2.1");
+        assert!(!command.contains(['`', '$', ';', '&', '|', '\n']), "{command:?}");
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -49,6 +49,15 @@ use crate::{
     notifications::{self, News},
 };
 
+/// Each parser of what clients send, by name, for who tries random texts.
+#[doc(hidden)]
+pub const PARSERS: [(&str, fn(&str)); 4] = [
+    ("machine-inventory", |text| drop(inventory::read(text, "default"))),
+    ("labels", api::try_labels),
+    ("machine-fields", rules::try_text),
+    ("jump", address::try_text),
+];
+
 /// Why something about machines was refused.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {

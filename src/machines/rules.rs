@@ -280,6 +280,24 @@ fn distance(a: &str, b: &str) -> usize {
     row[b.len()]
 }
 
+/// For who tries random texts: what passes can be an argument of `ssh`.
+pub(super) fn try_text(text: &str) {
+    let plain = |value: &str| !value.starts_with('-') && !value.contains(|c: char| c.is_control() || c.is_whitespace());
+    for (what, passes) in [
+        ("host", host(text).is_ok()),
+        ("user", user(text).is_ok()),
+        ("jump", jump(text).is_ok()),
+        ("name", name(text).is_ok()),
+    ] {
+        assert!(!passes || plain(text), "{what} {text:?}");
+    }
+    assert!(key_file(text).is_err() || text.split('/').all(|part| part != ".."), "{text:?}");
+    let _ = (password(text), label_name(text), label_value(text), reason(text));
+    if let Ok(key) = host_key(text) {
+        assert!(fingerprint(&key).is_some() && !key.contains('\n'), "{text:?}");
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -86,6 +86,13 @@ pub(super) fn classify(host: &str, status: &str, text: &str) -> Error {
     Error::Closed(if line.is_empty() { format!("ssh ended ({status}) without a word") } else { line })
 }
 
+/// For who tries random texts: what a host's `ssh` said.
+#[doc(hidden)]
+pub fn try_text(text: &str) {
+    let said = classify("h", "exit status: 255", text).to_string();
+    assert!(!said.contains(|c: char| c.is_control()), "{said:?}");
+}
+
 /// The last line that says something, at most 300 characters, control characters removed. A question for a password
 /// before it says nothing.
 pub(super) fn last_line(text: &str) -> String {

@@ -24,6 +24,8 @@ use std::{path::PathBuf, time::Duration};
 
 pub use condition::{Ask, Condition};
 pub use error::Error;
+#[doc(hidden)]
+pub use error::try_text;
 pub use meter::{Meter, Usage};
 pub use own::{SshConfig, ssh_config};
 pub use quote::{has_nul, quote};

@@ -18,6 +18,7 @@ pub(super) fn document(document: utoipa::openapi::OpenApi) -> Value {
         "bearer": { "type": "http", "scheme": "bearer", "description": "an access token from `/api/login`, or one made at `/api/me/tokens`" }
     });
     document["security"] = json!([{ "bearer": [] }]);
+    super::contract::complete(&mut document);
     document
 }
 

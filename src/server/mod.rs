@@ -3,6 +3,7 @@
 //! Deliberately absent: TLS, which is Caddy's, and any decision, which is the slices'.
 
 mod about;
+mod contract;
 mod docs;
 mod metrics;
 mod notify;
@@ -163,7 +164,7 @@ impl Server {
     /// Serves until `stop`, with the clockwork and a job runner beside it.
     pub async fn run(self, stop: CancellationToken) -> anyhow::Result<()> {
         let Self { ctx, listener, internal, .. } = self;
-        let app = router(&ctx).into_make_service_with_connect_info::<SocketAddr>();
+        let app = router(&ctx);
         let work = tokio::spawn(scheduler::run(ctx.clone(), "server", stop.clone()));
         tokio::spawn({
             let (stop, stopping) = (stop.clone(), ctx.stopping.clone());
@@ -175,10 +176,9 @@ impl Server {
         if let Some(internal) = internal {
             tokio::spawn(metrics::serve(ctx.clone(), internal, "berth", stop.clone()));
         }
-        let serving = axum::serve(listener, app).with_graceful_shutdown(stop.clone().cancelled_owned()).into_future();
-        tokio::pin!(serving);
+        let serving = http::serve(listener, app, http::Bounds::default(), stop.clone());
         tokio::select! {
-            done = &mut serving => done?,
+            () = serving => {}
             () = async { stop.cancelled().await; tokio::time::sleep(LAST_WORDS).await } => {
                 tracing::info!("some requests did not end in time and are cut off");
             }

@@ -72,8 +72,8 @@ pub const METRICS: &[Metric] = &[
     gauge("berth_event_streams_open", &[], "event streams that are open on this server"),
     counter(
         "berth_logins_total",
-        &[("outcome", &["ok", "wrong", "refused", "failed"])],
-        "sign-ins: `refused` for a suspended or pending account or too many tries, `failed` when the database was away",
+        &[("outcome", &["ok", "wrong", "refused", "slowed", "failed"])],
+        "sign-ins: `refused` for a suspended or pending account, `slowed` after too many tries, `failed` when the database was away",
     ),
     counter(
         "berth_refresh_reuse_total",

@@ -18,7 +18,7 @@ use berth::playbook::{
 use serde_json::{Value, json};
 
 /// A small generator of numbers: the same seed, the same inputs.
-struct Dice(u64);
+pub struct Dice(pub u64);
 
 impl Dice {
     fn next(&mut self) -> u64 {
@@ -29,11 +29,11 @@ impl Dice {
         z ^ (z >> 31)
     }
 
-    fn below(&mut self, n: usize) -> usize {
+    pub fn below(&mut self, n: usize) -> usize {
         usize::try_from(self.next() % n.max(1) as u64).unwrap_or(0)
     }
 
-    fn pick<'a>(&mut self, all: &[&'a str]) -> &'a str {
+    pub fn pick<'a>(&mut self, all: &[&'a str]) -> &'a str {
         all[self.below(all.len())]
     }
 }
@@ -214,7 +214,7 @@ fn view() -> Arc<View> {
 }
 
 /// What this thread has computed so far: on a busy computer, waiting is no stall.
-fn own_time() -> Duration {
+pub fn own_time() -> Duration {
     let now = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
     Duration::try_from(now).expect("a thread's time is not negative")
 }

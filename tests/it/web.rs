@@ -35,6 +35,11 @@ pub async fn on(database: Database, test: impl Future<Output = ()>) {
     DATABASE.scope(database, test).await;
 }
 
+/// The database of this test.
+pub fn database() -> Database {
+    DATABASE.with(|database| *database)
+}
+
 /// A server, and a client for it.
 pub struct Web {
     pub ctx: Ctx,

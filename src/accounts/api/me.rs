@@ -1,6 +1,9 @@
 //! One's own account: profile, SSH keys, access tokens, sessions.
 
+use std::sync::Arc;
+
 use axum::{
+    Extension,
     extract::{Path, State},
     http::StatusCode,
     response::{IntoResponse, Response},
@@ -14,10 +17,13 @@ use super::{
     users::UserView,
 };
 use crate::{
-    accounts::{self, Actor, Error, Role, Status, UpdateAccount, Via},
+    accounts::{
+        self, Actor, Error, Role, Status, UpdateAccount, Via,
+        guard::{Guard, Place},
+    },
     clock::rfc3339,
     ctx::Ctx,
-    http::{Idempotency, Json, List, Problem, ProblemBody, Result, json_request_hash},
+    http::{ClientAddr, Idempotency, Json, List, Problem, ProblemBody, Result, json_request_hash},
 };
 
 /// Who is asking.
@@ -72,14 +78,24 @@ pub(super) struct ChangePassword {
 
 /// Changes one's own profile or password. A new password ends one's other sessions.
 #[utoipa::path(patch, path = "/api/me", operation_id = "update_me", tag = "me", request_body = UpdateMe, security(("bearer" = [])),
-    responses((status = 200, body = UserView), (status = 403, body = ProblemBody), (status = 422, body = ProblemBody)))]
+    responses((status = 200, body = UserView), (status = 403, body = ProblemBody), (status = 422, body = ProblemBody), (status = 429, body = ProblemBody)))]
 pub(super) async fn update_me(
     State(ctx): State<Ctx>,
     actor: Actor,
+    Extension(guard): Extension<Arc<Guard>>,
+    ClientAddr(address): ClientAddr,
     Json(body): Json<UpdateMe>,
 ) -> Result<Json<UserView>> {
     if let Some(password) = body.password {
-        people::change_password(&ctx, &actor, &password.current, &password.new).await?;
+        // Whoever found a screen open must not guess the password at it.
+        let place = match actor.via {
+            Via::Session(id) => Place::Device(id),
+            Via::Token => Place::Network(address),
+        };
+        let attempt = guard.enter(place, &actor.username, false, ctx.clock.now()).map_err(session::slow_down)?;
+        let outcome = people::change_password(&ctx, &actor, &password.current, &password.new).await;
+        session::judge(&guard, &attempt, &outcome);
+        outcome?;
     }
     if body.full_name.is_none() && body.email.is_none() {
         return show_me(State(ctx), actor).await;

@@ -14,13 +14,22 @@ use utoipa::ToSchema;
 
 use super::{super::sign_in, bearer, users::UserView};
 use crate::{
-    accounts::{self, Error, NewAccount, Role, SignedIn, Via, guard::Guard},
+    accounts::{
+        self, Error, NewAccount, Role, SignedIn, Via,
+        guard::{Attempt, Guard, Place},
+    },
+    clock::Millis,
     ctx::Ctx,
-    http::{ClientAddr, Json, Problem, ProblemBody, Result},
+    http::{self, ClientAddr, Json, Problem, ProblemBody, Result},
     remote::Secret,
 };
 
-const COOKIE: &str = "berth_refresh";
+/// With the prefix a browser takes it over TLS from this very host only.
+const COOKIE: (&str, &str) = ("berth_refresh", "__Host-berth_refresh");
+
+fn cookie_name(ctx: &Ctx) -> &'static str {
+    if ctx.config.is_production() { COOKIE.1 } else { COOKIE.0 }
+}
 
 /// Who wants in.
 #[derive(Deserialize, ToSchema)]
@@ -30,7 +39,8 @@ pub(super) struct CreateSession {
     password: String,
 }
 
-/// What a person holds after signing in. The refresh token is in the cookie `berth_refresh`.
+/// What a person holds after signing in. The refresh token is in the cookie `berth_refresh`, in production
+/// `__Host-berth_refresh`.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct TokenView {
     /// For the header `Authorization: Bearer`.
@@ -53,15 +63,24 @@ pub(super) async fn create_session(
     Extension(guard): Extension<Arc<Guard>>,
     ClientAddr(address): ClientAddr,
     headers: HeaderMap,
+    cookies: CookieJar,
     Json(body): Json<CreateSession>,
 ) -> Result<Response> {
+    http::refuse_foreign_page(&headers, &ctx.config.public_url)?;
     guard.check_address(&ctx.config.limits, address)?;
     let now = ctx.clock.now();
-    if let Some(wait) = guard.wait(address, &body.username, now) {
-        let seconds = u64::try_from(wait).unwrap_or(1000).div_ceil(1000);
-        metrics::counter!("berth_logins_total", "outcome" => "refused").increment(1);
-        return Err(Error::SlowDown { seconds }.into());
-    }
+    let device = match cookies.get(cookie_name(&ctx)) {
+        Some(cookie) => sign_in::known_device(&ctx, cookie.value(), &body.username).await?,
+        None => None,
+    };
+    let is_strange = device.is_none()
+        && guard.is_pressed(&body.username, now)
+        && !sign_in::knows_network(&ctx, address, &body.username).await?;
+    let place = device.map_or(Place::Network(address), Place::Device);
+    let attempt = guard.enter(place, &body.username, is_strange, now).map_err(|wait| {
+        metrics::counter!("berth_logins_total", "outcome" => "slowed").increment(1);
+        slow_down(wait)
+    })?;
     let user_agent = headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let outcome = accounts::login(&ctx, &body.username, &body.password, user_agent).await;
     let word = match &outcome {
@@ -71,25 +90,34 @@ pub(super) async fn create_session(
         Err(_) => "refused",
     };
     metrics::counter!("berth_logins_total", "outcome" => word).increment(1);
+    judge(&guard, &attempt, &outcome);
+    Ok(show(&ctx, outcome?))
+}
+
+/// Tells the guard what a password was.
+pub(super) fn judge<T>(guard: &Guard, attempt: &Attempt, outcome: &std::result::Result<T, Error>) {
     match outcome {
-        Ok(signed_in) => {
-            guard.succeeded(address, &body.username);
-            Ok(show(&ctx, signed_in))
-        }
-        Err(error) => {
-            if matches!(error, Error::BadCredentials) {
-                guard.failed(address, &body.username, now);
-            }
-            Err(error.into())
-        }
+        Ok(_) | Err(Error::Pending | Error::Suspended) => guard.was_right(attempt),
+        Err(Error::BadCredentials | Error::Invalid { slug: "wrong-password", .. }) => {}
+        Err(_) => guard.was_nothing(attempt),
     }
+}
+
+pub(super) fn slow_down(wait: Millis) -> Problem {
+    let seconds = u64::try_from(wait).unwrap_or(1000).div_ceil(1000);
+    Error::SlowDown { seconds }.into()
 }
 
 /// Gets new tokens for the refresh cookie.
 #[utoipa::path(post, path = "/api/refresh", operation_id = "refresh_session", tag = "session",
     responses((status = 200, body = TokenView), (status = 401, body = ProblemBody)))]
-pub(super) async fn refresh_session(State(ctx): State<Ctx>, cookies: CookieJar) -> Result<Response> {
-    let Some(cookie) = cookies.get(COOKIE) else {
+pub(super) async fn refresh_session(
+    State(ctx): State<Ctx>,
+    headers: HeaderMap,
+    cookies: CookieJar,
+) -> Result<Response> {
+    http::refuse_foreign_page(&headers, &ctx.config.public_url)?;
+    let Some(cookie) = cookies.get(cookie_name(&ctx)) else {
         return Err(Problem::unauthorized("there is no refresh cookie; sign in again"));
     };
     match accounts::refresh(&ctx, cookie.value()).await {
@@ -105,8 +133,14 @@ pub(super) async fn refresh_session(State(ctx): State<Ctx>, cookies: CookieJar) 
 
 /// Ends the session of the refresh cookie or of the bearer token.
 #[utoipa::path(post, path = "/api/logout", operation_id = "end_session", tag = "session", responses((status = 204)))]
-pub(super) async fn end_session(State(ctx): State<Ctx>, cookies: CookieJar, asking: Asking) -> Result<Response> {
-    if let Some(cookie) = cookies.get(COOKIE) {
+pub(super) async fn end_session(
+    State(ctx): State<Ctx>,
+    headers: HeaderMap,
+    cookies: CookieJar,
+    asking: Asking,
+) -> Result<Response> {
+    http::refuse_foreign_page(&headers, &ctx.config.public_url)?;
+    if let Some(cookie) = cookies.get(cookie_name(&ctx)) {
         sign_in::end_session_by_refresh(&ctx, cookie.value()).await?;
     }
     if let Some(token) = asking.0
@@ -205,8 +239,9 @@ pub(super) fn forget_cookie(ctx: &Ctx, response: &mut Response) {
 }
 
 fn set_cookie(ctx: &Ctx, response: &mut Response, value: &str, seconds: u64) {
-    let secure = if ctx.config.is_production() { "; Secure" } else { "" };
-    let text = format!("{COOKIE}={value}; Path=/api; Max-Age={seconds}; HttpOnly; SameSite=Strict{secure}");
+    let name = cookie_name(ctx);
+    let place = if ctx.config.is_production() { "Path=/; Secure" } else { "Path=/api" };
+    let text = format!("{name}={value}; {place}; Max-Age={seconds}; HttpOnly; SameSite=Strict");
     if let Ok(value) = HeaderValue::from_str(&text) {
         response.headers_mut().append(header::SET_COOKIE, value);
     }

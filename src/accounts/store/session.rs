@@ -19,6 +19,7 @@ pub(in crate::accounts) struct Session {
     pub status: Status,
     pub refresh_hash: String,
     pub previous_hash: Option<String>,
+    pub created_at: Millis,
     pub last_used_at: Millis,
 }
 
@@ -30,7 +31,7 @@ pub(in crate::accounts) async fn session(
     now: Millis,
 ) -> sqlx::Result<Option<Session>> {
     let text = "select session.id, account.id, account.username, account.role, account.status, session.refresh_hash, \
-                session.previous_hash, session.last_used_at \
+                session.previous_hash, session.last_used_at, session.created_at \
                 from session join account on account.id = session.account_id \
                 where session.id = ? and session.revoked_at is null and ? < session.expires_at \
                 and account.deleted_at is null";
@@ -48,7 +49,26 @@ pub(in crate::accounts) async fn session(
         refresh_hash: row.try_get(5)?,
         previous_hash: row.try_get(6)?,
         last_used_at: row.try_get(7)?,
+        created_at: row.try_get(8)?,
     }))
+}
+
+/// The addresses at which living sessions of this user began.
+pub(in crate::accounts) async fn session_peers(
+    conn: &mut AnyConnection,
+    username: &str,
+    now: Millis,
+) -> sqlx::Result<Vec<String>> {
+    let rows = sqlx::query(
+        "select session.peer from session join account on account.id = session.account_id \
+         where account.username = ? and account.deleted_at is null and session.revoked_at is null \
+         and ? < session.expires_at order by session.id desc limit 200",
+    )
+    .bind(username)
+    .bind(now)
+    .fetch_all(conn)
+    .await?;
+    rows.iter().map(|row| row.try_get(0)).collect()
 }
 
 pub(in crate::accounts) struct NewSession<'a> {

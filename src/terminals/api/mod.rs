@@ -1,6 +1,5 @@
 //! Routes of terminals: a ticket, and the socket that it opens.
 
-mod origin;
 mod socket;
 
 use std::sync::Arc;
@@ -118,7 +117,7 @@ async fn open_terminal(
         let detail = format!("this route takes a WebSocket: {}", rejection.body_text().to_lowercase());
         Problem::new(StatusCode::BAD_REQUEST, "not-a-websocket", detail)
     })?;
-    origin::check(&headers, &ctx.config.public_url)?;
+    http::require_own_page(&headers, &ctx.config.public_url)?;
     let size = socket::size(opening.cols.unwrap_or(80), opening.rows.unwrap_or(24));
     let terminal = super::redeem(&ctx, &opening.ticket).await?;
     let info = http::request_info();
@@ -151,3 +150,7 @@ impl From<Error> for Problem {
         }
     }
 }
+
+/// Each parser of what clients send, by name, for who tries random texts.
+#[doc(hidden)]
+pub const PARSERS: [(&str, fn(&str)); 1] = [("terminal-message", socket::try_text)];

@@ -145,6 +145,14 @@ async fn hear(
     }
 }
 
+/// For who tries random texts.
+pub(super) fn try_text(text: &str) {
+    if let Ok(Said::Resize { cols, rows }) = serde_json::from_str(text) {
+        let size = size(cols, rows);
+        assert!((2..=1000).contains(&size.cols) && (1..=1000).contains(&size.rows), "{text:?}");
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
