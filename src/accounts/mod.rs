@@ -33,6 +33,7 @@ use crate::{clock::Millis, db::Tx};
 
 /// Each parser of what clients send, by name, for who tries random texts.
 #[doc(hidden)]
+#[allow(clippy::type_complexity, reason = "a name and what it stands for")]
 pub const PARSERS: [(&str, fn(&str)); 4] = [
     ("jwt", jwt::try_text),
     ("refresh-token", sign_in::try_text),

@@ -117,7 +117,7 @@ async fn answer(State(around): State<Arc<Around>>, mut request: Request, next: N
         }
     });
     // After the line, which says the same in its own words.
-    span.record("method", word).record("route", route).record("status", status);
+    span.record("method", method).record("route", route).record("status", status);
     response
 }
 

@@ -17,6 +17,7 @@ mod store;
 
 /// Each parser of what clients send, by name, for who tries random texts.
 #[doc(hidden)]
+#[allow(clippy::type_complexity, reason = "a name and what it stands for")]
 pub const PARSERS: [(&str, fn(&str)); 7] = [
     ("json-body-and-pointer", body::try_text),
     ("query", query::try_text),

@@ -25,7 +25,7 @@ pub struct Bounds {
 
 impl Default for Bounds {
     fn default() -> Self {
-        Self { head: Duration::from_secs(60), head_bytes: 64 * 1024, connections: 8192 }
+        Self { head: Duration::from_mins(1), head_bytes: 64 * 1024, connections: 8192 }
     }
 }
 

@@ -51,6 +51,7 @@ use crate::{
 
 /// Each parser of what clients send, by name, for who tries random texts.
 #[doc(hidden)]
+#[allow(clippy::type_complexity, reason = "a name and what it stands for")]
 pub const PARSERS: [(&str, fn(&str)); 4] = [
     ("machine-inventory", |text| drop(inventory::read(text, "default"))),
     ("labels", api::try_labels),

@@ -153,4 +153,5 @@ impl From<Error> for Problem {
 
 /// Each parser of what clients send, by name, for who tries random texts.
 #[doc(hidden)]
+#[allow(clippy::type_complexity, reason = "a name and what it stands for")]
 pub const PARSERS: [(&str, fn(&str)); 1] = [("terminal-message", socket::try_text)];
