@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::{
     client::Client,
     client_options::ClientOptions,
-    credentials::{self, KeysCommand, SessionsCommand, TokensCommand},
+    credentials::{self, SessionsCommand, TokensCommand},
     fault::Fault,
     output::Rows,
     terminal::{ask_new_password, ask_password, lines_from_stdin, password_from_stdin, say},
@@ -33,9 +33,6 @@ pub enum Command {
         #[command(subcommand)]
         command: Option<MeCommand>,
     },
-    /// The SSH keys that reserved machines let in: list, add, remove
-    #[command(subcommand, visible_alias = "key")]
-    Keys(KeysCommand),
     /// Access tokens for scripts (`BERTH_TOKEN`): list, add, remove
     #[command(subcommand, visible_alias = "token")]
     Tokens(TokensCommand),
@@ -105,7 +102,6 @@ pub async fn run(command: Command, options: &ClientOptions) -> Result<()> {
         Command::Logout => logout(&client).await,
         Command::Whoami => whoami(&client, options).await,
         Command::Me { command } => me(command.unwrap_or(MeCommand::Show), &client, options).await,
-        Command::Keys(command) => credentials::keys(command, &client, options).await,
         Command::Tokens(command) => credentials::tokens(command, &client, options).await,
     }
 }

@@ -1,18 +1,26 @@
-//! The server's keys: how they stand, and changing them.
+//! Keys: yours, which machines let in, and the server's, which encrypt and sign.
 
 use anyhow::Result;
 use clap::Subcommand;
 
-use super::{client_options::ClientOptions, local, output::Rows, terminal::say};
+use super::{
+    client_options::ClientOptions,
+    credentials::{self, KeysCommand},
+    local,
+    output::Rows,
+    terminal::say,
+};
 use crate::backup::rotate;
 
-/// Commands about the server's keys.
+/// Commands about keys.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Tell which keys are in use, and how many secrets each opens
+    #[command(flatten)]
+    Own(KeysCommand),
+    /// Tell which keys the server uses, and how many secrets each opens
     #[command(after_help = "Keys are shown by a name that tells nothing of them.\n\nExample:\n  berth keys status")]
     Status,
-    /// Change the keys, while servers run
+    /// Change the server's keys, while servers run
     #[command(
         after_help = "Works on the key files and the database that the settings name. Servers on this host use the new keys \
 at once; where a key is a setting, the command says what to set and to restart. It may be ended at any moment and run \
@@ -31,7 +39,7 @@ rotate --data\n  berth keys forget"
         #[arg(long, conflicts_with = "tokens")]
         prepare: bool,
     },
-    /// Forget the keys of before, once nothing is sealed with them
+    /// Forget the server's keys of before, once nothing is sealed with them
     #[command(
         after_help = "Backups made before the rotation can then only be restored with the old key: keep it with them.\n\n\
 Example:\n  berth keys forget"
@@ -41,8 +49,12 @@ Example:\n  berth keys forget"
 
 /// Runs it.
 pub async fn run(command: Command, options: &ClientOptions) -> Result<()> {
+    if let Command::Own(command) = command {
+        return credentials::keys(command, &options.client()?, options).await;
+    }
     let ctx = local::database().await?;
     match command {
+        Command::Own(_) => Ok(()),
         Command::Status => {
             let status = rotate::status(&ctx).await?;
             options.out().show(&serde_json::to_value(&status)?, || {

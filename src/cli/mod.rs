@@ -62,6 +62,9 @@ struct Cli {
 enum Command {
     #[command(flatten)]
     Account(account::Command),
+    /// Your SSH keys: list, add, remove; on the server, its own keys: status, rotate, forget
+    #[command(subcommand, visible_alias = "key")]
+    Keys(keys::Command),
     /// Machines of the pool: list, show, add, remove, check, quarantine, release
     #[command(subcommand, visible_alias = "machine")]
     Machines(machines::Command),
@@ -94,9 +97,6 @@ enum Command {
     /// Backups of the database: create, verify, restore
     #[command(subcommand)]
     Backup(backup::Command),
-    /// The server's keys: status, rotate, forget
-    #[command(subcommand)]
-    Keys(keys::Command),
     /// Berth as a service of systemd: install, uninstall, status
     #[command(subcommand)]
     Service(service::Command),
