@@ -16,7 +16,7 @@ export function bookByCurl(origin: string, request: CreateReservation): string {
 
 /** The same booking with `berth`. */
 export function bookByBerth(request: CreateReservation): string {
-  const words = ['berth', 'reserve', String(request.count), '--for', request.duration];
+  const words = ['berth', 'reserve', String(request.count), '--for', String(request.duration)];
   if (request.pool) words.push('--pool', request.pool);
   for (const [key, value] of Object.entries(request.labels ?? {})) words.push('--label', `${key}=${value}`);
   if (request.starts_at) words.push('--starts-at', request.starts_at);
