@@ -17,7 +17,7 @@ use tower_service::Service;
 pub struct Bounds {
     /// How long a connection may rest before the next request's head is whole.
     pub head: Duration,
-    /// Most bytes of a request's head; what is longer is answered with 431.
+    /// Bytes of a request's head that are always taken; what is longer than twice that is answered with 431.
     pub head_bytes: usize,
     /// Connections at once; further ones wait to be taken.
     pub connections: usize,

@@ -302,7 +302,9 @@ async fn check_machine(
     let how: CheckMachine = if body.trim().is_empty() {
         CheckMachine::default()
     } else {
-        serde_json::from_str(&body).map_err(|_| {
+        // serde would take a list for the fields, in their order.
+        let how = Some(&body).filter(|body| !body.trim_start().starts_with('['));
+        how.and_then(|body| serde_json::from_str(body).ok()).ok_or_else(|| {
             Problem::invalid("invalid-body", "", "the body is empty or `{\"accept_new_host_key\": true}`")
         })?
     };

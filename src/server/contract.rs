@@ -93,6 +93,9 @@ fn describe(path: &str, method: &str, operation: &mut Value) {
         let name = parameter["name"].as_str().unwrap_or_default().to_owned();
         has_query |= parameter["in"] == "query";
         has_key |= name == "Idempotency-Key";
+        if path.ends_with("/history") && name == "cursor" {
+            merge(&mut parameter["schema"], &json!({ "pattern": "^-?[0-9]{1,18}:.*$" }));
+        }
         bound(path, &name, &mut parameter["schema"]);
     }
     let mut more = vec![
@@ -129,6 +132,10 @@ fn describe(path: &str, method: &str, operation: &mut Value) {
     responses.sort_keys();
     for (status, response) in responses.iter_mut() {
         if status.as_str() < "400" {
+            // OpenAPI wants one, if only to say that all is well.
+            if !response["description"].is_string() {
+                response["description"] = json!("done");
+            }
             continue;
         }
         response["content"] =
@@ -155,6 +162,7 @@ fn describe(path: &str, method: &str, operation: &mut Value) {
 fn bound(path: &str, name: &str, schema: &mut Value) {
     let rule = match name {
         "limit" => json!({ "minimum": 1, "maximum": if path.ends_with("/events") { 2000 } else { 500 } }),
+        "anchor" => json!({ "pattern": "^[0-9]{1,18}:[0-9a-f]{64}$" }),
         "Idempotency-Key" => json!({ "minLength": 1, "maxLength": 128, "pattern": "^[!-~]+$" }),
         _ => return,
     };

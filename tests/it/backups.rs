@@ -279,7 +279,7 @@ async fn looked_at(database: Database) {
 
     let replace = How { replace: true, ..How::default() };
     backup::restore(berth.ctx.config.clone(), &file, replace).await.unwrap();
-    admin.get("/api/machines").await.refused(401, "unauthenticated");
+    admin.get("/api/machines").await.refused(401, "bad-token");
     let admin = berth.admin().await;
     let offered = admin.get("/api/available").await.expect(200);
     assert_eq!(offered["available"], json!([]), "nothing is offered before it was looked at");
@@ -308,7 +308,7 @@ async fn looked_at(database: Database) {
     assert!(view["reason"].as_str().unwrap().contains("`mallory`"), "{view:#}");
     assert_eq!(machine(&admin, &pool.all[0].name).await["state"], "ready");
     // An admin who releases it does not get round the look.
-    admin.post(&format!("/api/machines/{}/release", hidden.name), &json!({})).await.expect(200);
+    admin.post(&format!("/api/machines/{}/release", hidden.name), &json!({})).await.expect(202);
     berth.run_jobs().await;
     assert_eq!(machine(&admin, &hidden.name).await["state"], "quarantined");
     hidden.run("root", PASSWORD, "userdel -r mallory || deluser --remove-home mallory");

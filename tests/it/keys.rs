@@ -101,7 +101,7 @@ on_both! {
             client.get("/api/me").await.expect(200);
         }
         berth.advance(Duration::from_hours(2));
-        admin.get("/api/me").await.refused(401, "unauthenticated");
+        admin.get("/api/me").await.refused(401, "bad-token");
         berth.stranger().signed_in("admin", ADMIN_PASSWORD).await.get("/api/me").await.expect(200);
     }
 

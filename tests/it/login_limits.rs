@@ -51,7 +51,8 @@ async fn a_stranger_who_guesses_does_not_keep_the_owner_out() {
             from(&client, &["192.0.2.7"], "change-me").await.expect(200);
         }
     }
-    assert_eq!(refused, 95, "five tries are free");
+    // Five tries are free, and one more each time a pause is over, which a busy computer may see.
+    assert!((85..=95).contains(&refused), "{refused} of 100 were refused");
     // Not even right: the one who guesses waits.
     let slowed = from(&client, &["203.0.113.9"], "change-me").await;
     slowed.refused(429, "slow-down");
@@ -203,7 +204,8 @@ async fn bounded(bounds: Bounds) -> (String, CancellationToken) {
 
 async fn answer_to(address: &str, text: &str) -> String {
     let mut stream = TcpStream::connect(address).await.unwrap();
-    stream.write_all(text.as_bytes()).await.unwrap();
+    // What is too much is not read to its end.
+    let _ = stream.write_all(text.as_bytes()).await;
     let mut said = Vec::new();
     let _ = stream.read_to_end(&mut said).await;
     String::from_utf8_lossy(&said).into_owned()
@@ -218,7 +220,7 @@ async fn who_sends_slowly_or_much_is_cut_off() {
     // Never the end of the head: the server ends it, and `read_to_end` comes back.
     let slow = answer_to(&address, "GET / HTTP/1.1\r\nHost: x\r\nX: ").await;
     assert!(!slow.contains("200 OK"), "{slow}");
-    let long = format!("GET / HTTP/1.1\r\nHost: x\r\nX: {}\r\n\r\n", "a".repeat(80 * 1024));
+    let long = format!("GET / HTTP/1.1\r\nHost: x\r\nX: {}\r\n\r\n", "a".repeat(400 * 1024));
     let refused = answer_to(&address, &long).await;
     assert!(refused.is_empty() || refused.starts_with("HTTP/1.1 431"), "{refused}");
     let many = (0..200).map(|n| format!("X-{n}: a\r\n")).collect::<Vec<_>>().concat();

@@ -2184,6 +2184,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
+            /** @description done */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -2242,6 +2243,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
+            /** @description done */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -2317,6 +2319,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
+            /** @description done */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -2386,6 +2389,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
+            /** @description done */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -2466,6 +2470,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
+            /** @description done */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -2622,6 +2627,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
+            /** @description done */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -2678,6 +2684,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
+            /** @description done */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -2757,6 +2764,7 @@ export interface operations {
             };
         };
         responses: {
+            /** @description done */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -2857,6 +2865,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
+            /** @description done */
             204: {
                 headers: {
                     [name: string]: unknown;
@@ -2915,6 +2924,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
+            /** @description done */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -2997,6 +3007,7 @@ export interface operations {
             };
         };
         responses: {
+            /** @description done */
             201: {
                 headers: {
                     [name: string]: unknown;
@@ -3127,6 +3138,7 @@ export interface operations {
             };
         };
         responses: {
+            /** @description done */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -3240,6 +3252,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
+            /** @description done */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -3317,6 +3330,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
+            /** @description done */
             204: {
                 headers: {
                     [name: string]: unknown;
@@ -3404,6 +3418,7 @@ export interface operations {
             };
         };
         responses: {
+            /** @description done */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -3529,6 +3544,7 @@ export interface operations {
             };
         };
         responses: {
+            /** @description done */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -3655,6 +3671,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
+            /** @description done */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -3745,6 +3762,7 @@ export interface operations {
             };
         };
         responses: {
+            /** @description done */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -3866,6 +3884,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
+            /** @description done */
             202: {
                 headers: {
                     [name: string]: unknown;
@@ -3949,6 +3968,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
+            /** @description done */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -4019,6 +4039,7 @@ export interface operations {
             };
         };
         responses: {
+            /** @description done */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -4121,6 +4142,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
+            /** @description done */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -4187,6 +4209,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
+            /** @description done */
             204: {
                 headers: {
                     [name: string]: unknown;
@@ -4253,6 +4276,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
+            /** @description done */
             204: {
                 headers: {
                     [name: string]: unknown;
@@ -4326,6 +4350,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
+            /** @description done */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -4399,6 +4424,7 @@ export interface operations {
             };
         };
         responses: {
+            /** @description done */
             201: {
                 headers: {
                     [name: string]: unknown;
@@ -4512,6 +4538,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
+            /** @description done */
             204: {
                 headers: {
                     [name: string]: unknown;
@@ -4585,6 +4612,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
+            /** @description done */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -4658,6 +4686,7 @@ export interface operations {
             };
         };
         responses: {
+            /** @description done */
             201: {
                 headers: {
                     [name: string]: unknown;
@@ -4771,6 +4800,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
+            /** @description done */
             204: {
                 headers: {
                     [name: string]: unknown;
@@ -4851,6 +4881,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
+            /** @description done */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -4930,6 +4961,7 @@ export interface operations {
             };
         };
         responses: {
+            /** @description done */
             204: {
                 headers: {
                     [name: string]: unknown;
@@ -5042,6 +5074,7 @@ export interface operations {
             };
         };
         responses: {
+            /** @description done */
             204: {
                 headers: {
                     [name: string]: unknown;
@@ -5123,6 +5156,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
+            /** @description done */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -5189,6 +5223,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
+            /** @description done */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -5236,6 +5271,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
+            /** @description done */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -5296,6 +5332,7 @@ export interface operations {
             };
         };
         responses: {
+            /** @description done */
             201: {
                 headers: {
                     [name: string]: unknown;
@@ -5395,6 +5432,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
+            /** @description done */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -5461,6 +5499,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
+            /** @description done */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -5536,6 +5575,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
+            /** @description done */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -5738,6 +5778,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
+            /** @description done */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -5815,6 +5856,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
+            /** @description done */
             202: {
                 headers: {
                     [name: string]: unknown;
@@ -5896,6 +5938,7 @@ export interface operations {
             };
         };
         responses: {
+            /** @description done */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -6021,6 +6064,7 @@ export interface operations {
             };
         };
         responses: {
+            /** @description done */
             201: {
                 headers: {
                     [name: string]: unknown;
@@ -6152,6 +6196,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
+            /** @description done */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -6250,6 +6295,7 @@ export interface operations {
             };
         };
         responses: {
+            /** @description done */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -6371,6 +6417,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
+            /** @description done */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -6448,6 +6495,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
+            /** @description done */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -6541,6 +6589,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
+            /** @description done */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -6712,6 +6761,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
+            /** @description done */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -6794,6 +6844,7 @@ export interface operations {
             };
         };
         responses: {
+            /** @description done */
             201: {
                 headers: {
                     [name: string]: unknown;
@@ -6907,6 +6958,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
+            /** @description done */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -6984,6 +7036,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
+            /** @description done */
             204: {
                 headers: {
                     [name: string]: unknown;
@@ -7071,6 +7124,7 @@ export interface operations {
             };
         };
         responses: {
+            /** @description done */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -7192,6 +7246,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
+            /** @description done */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -7267,6 +7322,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
+            /** @description done */
             200: {
                 headers: {
                     [name: string]: unknown;
