@@ -35,7 +35,6 @@ down:
 # Run all tests, on SQLite and on a private MariaDB, and the page in Chromium; with words, only the Rust tests they name
 test *ARGS: (_need "cc:build-essential" "curl:curl" "ssh:openssh-client" "ssh-keygen:openssh-client" "sshd:openssh-server" "unshare:util-linux" "mariadbd:mariadb-server-core" "my_print_defaults:mariadb-client-core" "busybox:busybox-static" "faketime:faketime" "dockerd:docker.io" "ip:iproute2" "sudo:sudo" "promtool:prometheus" "prometheus:prometheus" "caddy:caddy" "docker-compose:docker-compose")
     cargo test --locked "$@"
-    [ $# -gt 0 ] || just test-api
     [ $# -gt 0 ] || just test-web
 
 # Run the tests of the page: its parts, then all of it in Chromium with a real server and demo machines

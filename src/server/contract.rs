@@ -89,11 +89,11 @@ fn describe(path: &str, method: &str, operation: &mut Value) {
     let has_body = operation["requestBody"].is_object();
     let mut has_query = false;
     let mut has_key = false;
-    for parameter in operation["parameters"].as_array_mut().into_iter().flatten() {
+    for parameter in operation.get_mut("parameters").and_then(Value::as_array_mut).into_iter().flatten() {
         let name = parameter["name"].as_str().unwrap_or_default().to_owned();
         has_query |= parameter["in"] == "query";
         has_key |= name == "Idempotency-Key";
-        if path.ends_with("/history") && name == "cursor" {
+        if path == "/api/machines/{name}/history" && name == "cursor" {
             merge(&mut parameter["schema"], &json!({ "pattern": "^-?[0-9]{1,18}:.*$" }));
         }
         bound(path, &name, &mut parameter["schema"]);

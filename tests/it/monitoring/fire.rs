@@ -261,7 +261,7 @@ async fn with_a_small_disk(prometheus: &Prometheus, setup: &Setup, server: &Proc
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn every_alert_is_fired_by_its_cause_and_is_over_after_it() {
+async fn every_alert_is_fired_by_its_cause() {
     let (database, quays) =
         tokio::join!(async { tokio::task::spawn_blocking(MariaDb::start).await.unwrap() }, machines(1));
     let (first, second) = (TempDir::new().unwrap(), TempDir::new().unwrap());
@@ -294,7 +294,6 @@ async fn every_alert_is_fired_by_its_cause_and_is_over_after_it() {
     let all: BTreeSet<String> = rules().iter().map(|rule| rule["alert"].as_str().unwrap().to_owned()).collect();
     assert_eq!(prometheus.fired().await, all);
     pool.ready().await;
-    until("the end of all alerts", async || prometheus.firing().await.is_empty().then_some(())).await;
 
     // What the rules and the dashboard ask for is what these programs say.
     let mut found = BTreeMap::new();
