@@ -33,7 +33,7 @@ down:
     scripts/down.sh
 
 # Run all tests, on SQLite and on a private MariaDB, and the page in Chromium; with words, only the Rust tests they name
-test *ARGS: (_need "cc:build-essential" "curl:curl" "ssh:openssh-client" "ssh-keygen:openssh-client" "sshd:openssh-server" "unshare:util-linux" "mariadbd:mariadb-server-core" "my_print_defaults:mariadb-client-core" "busybox:busybox-static" "faketime:faketime" "dockerd:docker.io" "ip:iproute2" "sudo:sudo" "promtool:prometheus" "prometheus:prometheus" "caddy:caddy" "docker-compose:docker-compose")
+test *ARGS: (_need "cc:build-essential" "curl:curl" "ssh:openssh-client" "ssh-keygen:openssh-client" "sshd:openssh-server" "unshare:util-linux" "mariadbd:mariadb-server-core" "my_print_defaults:mariadb-client-core" "busybox:busybox-static" "faketime:faketime" "dockerd:docker.io" "ip:iproute2" "sudo:sudo" "promtool:prometheus" "caddy:caddy" "docker-compose:docker-compose")
     cargo test --locked "$@"
     [ $# -gt 0 ] || just test-web
 

@@ -39,12 +39,6 @@ impl Setup {
         self
     }
 
-    /// Does this first: mounts and limits that are the program's alone. Needs root.
-    pub fn prepared(mut self, script: &str) -> Self {
-        self.before = Some(script.to_owned());
-        self
-    }
-
     pub fn url(&self) -> String {
         format!("http://127.0.0.1:{}", self.port)
     }
@@ -138,11 +132,6 @@ impl Process {
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("a running process has memory");
         let rss = line.trim().trim_end_matches(" kB").parse().unwrap();
         Holds { rss, files: std::fs::read_dir(folder.join("fd")).unwrap().count() as u64 }
-    }
-
-    /// Its process id.
-    pub fn id(&self) -> u32 {
-        self.child.id()
     }
 
     /// SIGKILL: no handler runs.
